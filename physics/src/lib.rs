@@ -1,0 +1,9 @@
+//! Calorimeter geometry and shower observables: the physics that every other part of simile shares.
+//!
+//! Energies are in MeV, lengths in mm, depths in radiation lengths X₀ and angles in radians. The crate knows
+//! neither files nor models.
+
+mod geometry;
+pub mod shower;
+
+pub use geometry::{Geometry, GeometryError, Layer};
