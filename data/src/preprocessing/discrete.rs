@@ -1,0 +1,117 @@
+//! Discrete values: categories and grids.
+
+use ndarray::{Array2, Axis};
+use rand::{Rng, RngCore};
+use serde::{Deserialize, Serialize};
+
+use super::error::{Fault, StepError, ValueError};
+use super::transform::{Transform, all_finite, check};
+
+/// More categories than any particle or process label has; beyond, a column is continuous.
+const MAX_CATEGORIES: usize = 256;
+
+/// Noise keeps this part of a grid cell away from its ends, so that rounding in single precision does not
+/// carry a value into the next cell.
+const CELL_MARGIN: f64 = 1.0 / 1024.0;
+
+/// How far from the grid, in units of its width, a value may be through rounding.
+const GRID_TOLERANCE: f64 = 1e-3;
+
+/// Category → unit vector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneHot {
+    /// Values of the training sample, increasing.
+    categories: Vec<f32>,
+}
+
+impl OneHot {
+    pub(super) fn fit(x: &Array2<f64>) -> Result<Self, StepError> {
+        if x.ncols() != 1 {
+            return Err(StepError::NotScalar { width: x.ncols() });
+        }
+        let mut categories: Vec<f32> = Vec::new();
+        for value in x.iter().map(|&value| value as f32) {
+            if let Err(place) = categories.binary_search_by(|known| known.total_cmp(&(value + 0.0))) {
+                if categories.len() == MAX_CATEGORIES {
+                    return Err(StepError::TooManyCategories { limit: MAX_CATEGORIES });
+                }
+                categories.insert(place, value + 0.0);
+            }
+        }
+        Ok(Self { categories })
+    }
+}
+
+impl Transform for OneHot {
+    fn output_width(&self, input: usize) -> Option<usize> {
+        let usable = input == 1 && !self.categories.is_empty() && all_finite(&self.categories);
+        usable.then_some(self.categories.len())
+    }
+
+    fn forward(&self, x: Array2<f64>, _: &mut dyn RngCore) -> Result<Array2<f64>, Fault> {
+        let mut result = Array2::zeros((x.nrows(), self.categories.len()));
+        for (row, &value) in x.iter().enumerate() {
+            let Some(hot) = self.categories.iter().position(|&known| known == value as f32) else {
+                let error = ValueError::UnknownCategory { value, known: self.categories.clone() };
+                return Err(Fault { row, component: 0, error });
+            };
+            result[[row, hot]] = 1.0;
+        }
+        Ok(result)
+    }
+
+    fn inverse(&self, z: Array2<f64>) -> Array2<f64> {
+        let largest = z.map_axis(Axis(1), |row| {
+            let hot = (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+            f64::from(self.categories[hot])
+        });
+        largest.insert_axis(Axis(1))
+    }
+}
+
+/// x → x + width · U(0, 1) for x = offset + k · width.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dequantize {
+    width: f32,
+    offset: f32,
+}
+
+impl Dequantize {
+    pub(super) fn fit(width: f64, x: &Array2<f64>) -> Result<Self, StepError> {
+        if !(width as f32).is_normal() || width < 0.0 {
+            return Err(StepError::Parameter { name: "width", value: width, allowed: "positive and finite" });
+        }
+        let first = x.first().copied().unwrap_or(0.0);
+        let remainder = first - (first / width).round() * width;
+        let offset = if remainder.abs() > GRID_TOLERANCE * width { remainder } else { 0.0 };
+        Ok(Self { width: width as f32, offset: offset as f32 })
+    }
+}
+
+impl Transform for Dequantize {
+    fn output_width(&self, input: usize) -> Option<usize> {
+        (self.width.is_normal() && self.width > 0.0 && self.offset.is_finite()).then_some(input)
+    }
+
+    fn forward(&self, mut x: Array2<f64>, rng: &mut dyn RngCore) -> Result<Array2<f64>, Fault> {
+        let (width, offset) = (f64::from(self.width), f64::from(self.offset));
+        let cell = |value: f64| (value - offset) / width;
+        check(
+            &x,
+            |value| (cell(value) - cell(value).round()).abs() <= GRID_TOLERANCE,
+            |value| ValueError::OffGrid { value, width, offset },
+        )?;
+        x.mapv_inplace(|value| {
+            offset + width * (cell(value).round() + rng.gen_range(CELL_MARGIN..1.0 - CELL_MARGIN))
+        });
+        Ok(x)
+    }
+
+    fn inverse(&self, mut z: Array2<f64>) -> Array2<f64> {
+        let (width, offset) = (f64::from(self.width), f64::from(self.offset));
+        z.mapv_inplace(|value| offset + ((value - offset) / width).floor() * width);
+        z
+    }
+}

@@ -1,0 +1,160 @@
+//! Round trips and conservation laws of `layer_energies`.
+
+use ndarray::{Array1, array};
+use proptest::prelude::*;
+
+use super::super::elementwise::Logit;
+use super::super::transform::Transform;
+use super::*;
+use crate::random;
+
+/// One voxel, then 2 × 1, then 2 × 4, with an empty layer between.
+fn geometry() -> Geometry {
+    let json = r#"{"layers":[{"r_edges_mm":[0,10],"n_alpha":1,"x0":[0,1]},
+        {"r_edges_mm":[0,10,20],"n_alpha":1,"x0":[1,2]},{"r_edges_mm":[],"n_alpha":1,"x0":[2,3]},
+        {"r_edges_mm":[0,10,20],"n_alpha":4,"x0":[3,9]}]}"#;
+    Geometry::from_json(json).unwrap()
+}
+
+const LAYERS: [Range; 3] = [0..1, 1..3, 3..11];
+type Range = std::ops::Range<usize>;
+
+fn fit(threshold: f64, voxels: &Array2<f32>, incident: &Array1<f32>) -> LayerEnergies {
+    let step = LayerEnergies::new("e", threshold, 1.2, &geometry(), voxels.view()).unwrap();
+    step.fit_response(voxels.view(), incident.view()).unwrap()
+}
+
+fn round_trip(step: &LayerEnergies, voxels: &Array2<f32>, incident: &Array1<f32>, seed: u64) -> Array2<f32> {
+    let z = step.forward(voxels.view(), incident.view(), &mut random::stream(seed, "test", 0)).unwrap();
+    assert!(z.iter().all(|z| (0.0..=1.0).contains(z)), "{z}");
+    // Model space is single precision, and a logit that resolves both ends of the interval.
+    let logit = Logit::new(0.0, [0.0, 1.0]).unwrap();
+    let z = logit.forward(z, &mut random::stream(0, "test", 0)).unwrap();
+    step.inverse(logit.inverse(z.mapv(|z| f64::from(z as f32))).view(), incident.view()).unwrap()
+}
+
+#[test]
+fn hand_computed_ratios_and_fractions() {
+    let voxels = array![[2.0, 1.0, 3.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]];
+    let incident = array![100.0];
+    let step = fit(0.5, &voxels, &incident);
+    assert!((step.max_response - 0.24).abs() < 1e-6);
+    let z = step.forward(voxels.view(), incident.view(), &mut random::stream(1, "test", 0)).unwrap();
+    let expected = [
+        // 20 / (0.24 · 100), 2 / 20, 4 / 18
+        20.0 / 24.0,
+        0.1,
+        4.0 / 18.0,
+        0.25,
+        0.75,
+        1.0 / 14.0,
+        1.0 / 14.0,
+        1.0 / 7.0,
+        1.0 / 7.0,
+        1.0 / 7.0,
+        1.0 / 7.0,
+        1.0 / 7.0,
+        1.0 / 7.0,
+    ];
+    assert_eq!((step.n_ratios(), step.n_fractions(), step.output_width(11)), (3, 10, Some(13)));
+    for (found, expected) in z.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-7, "{z}");
+    }
+}
+
+#[test]
+fn the_response_limit_is_an_error_with_a_way_out() {
+    let step = fit(0.5, &Array2::ones((1, 11)), &array![100.0]);
+    let hot = Array2::from_elem((2, 11), 1.3);
+    let fault =
+        step.forward(hot.view(), array![1e3, 100.0].view(), &mut random::stream(1, "test", 0)).unwrap_err();
+    assert_eq!((fault.row, fault.component), (1, 0));
+    assert!(fault.error.to_string().contains("raise `headroom`"), "{}", fault.error);
+}
+
+#[test]
+fn ties_below_threshold_share_by_rank_and_conserve_energy() {
+    let step = fit(1.0, &Array2::ones((1, 11)), &array![100.0]);
+    let mut cells = [0.0f32; 8];
+    step.fill_layer(2.5, &[0.125; 8], &mut cells, &mut Vec::new());
+    assert_eq!(cells, [1.25, 1.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn fractions_that_are_all_zero_share_evenly() {
+    let step = fit(1.0, &Array2::ones((1, 11)), &array![100.0]);
+    let mut cells = [0.0f32; 2];
+    step.fill_layer(3.0, &[0.0, -0.1], &mut cells, &mut Vec::new());
+    assert_eq!(cells, [1.5, 1.5]);
+}
+
+/// Voxels over six decades, some exactly at threshold, some zero.
+fn showers(zeros: bool) -> impl Strategy<Value = (f32, Array2<f32>)> {
+    let voxel = (0u8..10, 0.0f32..6.0);
+    let threshold = (-3i32..2).prop_map(|power| 10f32.powi(power));
+    (threshold, prop::collection::vec(voxel, 220)).prop_map(move |(threshold, voxels)| {
+        let voxels = voxels.iter().map(|&(kind, power)| match kind {
+            0..=2 if zeros => 0.0,
+            3 => threshold,
+            _ => threshold * 10f32.powf(power),
+        });
+        let voxels = Array1::from_iter(voxels).into_shape_with_order((20, 11)).unwrap();
+        (threshold, voxels)
+    })
+}
+
+fn incident(voxels: &Array2<f32>) -> Array1<f32> {
+    voxels.sum_axis(Axis(1)).mapv(|visible| 5.0 * visible + 1.0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn without_noise_the_round_trip_is_exact((_, voxels) in showers(false)) {
+        let incident = incident(&voxels);
+        let step = fit(0.0, &voxels, &incident);
+        for (back, &voxel) in round_trip(&step, &voxels, &incident, 1).iter().zip(&voxels) {
+            prop_assert!((back - voxel).abs() <= 1e-5 * voxel, "{back}, expected {voxel}");
+        }
+    }
+
+    #[test]
+    fn noise_below_threshold_is_undone((threshold, voxels) in showers(true), seed: u64) {
+        let incident = incident(&voxels);
+        let step = fit(f64::from(threshold), &voxels, &incident);
+        for (back, &voxel) in round_trip(&step, &voxels, &incident, seed).iter().zip(&voxels) {
+            prop_assert!((back - voxel).abs() <= 1e-5 * voxel, "{back}, expected {voxel}");
+        }
+    }
+
+    /// Deposits below threshold vanish, but their energy stays in the layer.
+    #[test]
+    fn layer_energies_are_conserved(voxels in prop::collection::vec(0.0f32..3.0, 220), seed: u64) {
+        let voxels = Array1::from(voxels).mapv(|x| x.powi(4)).into_shape_with_order((20, 11)).unwrap();
+        let incident = incident(&voxels);
+        let step = fit(1.0, &voxels, &incident);
+        let back = round_trip(&step, &voxels, &incident, seed);
+        prop_assert!(back.iter().all(|&energy| energy == 0.0 || energy >= 0.9999));
+        for (back, shower) in back.outer_iter().zip(voxels.outer_iter()) {
+            for layer in LAYERS {
+                let energy = shower.slice(ndarray::s![layer.clone()]).sum();
+                let found = back.slice(ndarray::s![layer]).sum();
+                let expected = if energy < 1.0 { 0.0 } else { energy };
+                prop_assert!((found - expected).abs() <= 1e-5 * expected, "{found}, expected {expected}");
+            }
+        }
+    }
+
+    /// Any model output gives showers that respect threshold and total energy.
+    #[test]
+    fn any_output_is_a_shower(z in prop::collection::vec(-0.2f64..1.2, 13), energy in 1.0f32..1e5) {
+        let step = fit(1.0, &Array2::ones((1, 11)), &array![100.0]);
+        let z = Array1::from(z).insert_axis(Axis(0));
+        let shower = step.inverse(z.view(), array![energy].view()).unwrap();
+        let total = z[[0, 0]].max(0.0) * f64::from(step.max_response) * f64::from(energy);
+        let visible = shower.iter().map(|&x| f64::from(x)).sum::<f64>();
+        prop_assert!(shower.iter().all(|&x| x == 0.0 || x >= 0.9999));
+        prop_assert!(visible <= total * 1.00001 && visible >= total * 0.99999 - 3.0, "{visible} of {total}");
+    }
+}

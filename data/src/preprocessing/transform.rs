@@ -1,0 +1,101 @@
+//! What all steps after reading have in common.
+//!
+//! Steps compute in `f64`, so that a chain of them loses nothing to rounding between its links; only model
+//! space itself is `f32`. Fitted numbers are rounded to `f32` when they are fitted: nine digits, which every
+//! JSON reader restores exactly.
+
+use ndarray::Array2;
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+use super::angle::Angle;
+use super::config::Step;
+use super::discrete::{Dequantize, OneHot};
+use super::elementwise::{Log, Logit, Standardize};
+use super::error::{Fault, StepError, ValueError};
+use super::quantile::Quantile;
+
+/// A fitted, invertible map between `[rows, width]` matrices.
+pub(super) trait Transform {
+    /// Width of the result for `input` columns; `None` if the fitted parameters do not suit that many columns
+    /// or make no sense, which only a damaged file can cause.
+    fn output_width(&self, input: usize) -> Option<usize>;
+
+    /// Towards model space. Draws noise, if any, from `rng`, row by row.
+    fn forward(&self, x: Array2<f64>, rng: &mut dyn RngCore) -> Result<Array2<f64>, Fault>;
+
+    /// Back to the column. Total: every finite model output means something.
+    fn inverse(&self, z: Array2<f64>) -> Array2<f64>;
+}
+
+/// The fitted form of every [`Step`] but `layer_energies`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Fitted {
+    Log(Log),
+    Logit(Logit),
+    Standardize(Standardize),
+    Quantile(Quantile),
+    Angle(Angle),
+    OneHot(OneHot),
+    Dequantize(Dequantize),
+}
+
+impl Fitted {
+    /// Fits `step` on `x` `[rows, width]`, which has at least one row.
+    pub(super) fn fit(step: &Step, x: &Array2<f64>) -> Result<Self, StepError> {
+        Ok(match *step {
+            Step::Log { offset } => Self::Log(Log::new(offset)?),
+            Step::Logit { alpha, range } => Self::Logit(Logit::new(alpha, range)?),
+            Step::Standardize {} => Self::Standardize(Standardize::fit(x)),
+            Step::Quantile { knots } => Self::Quantile(Quantile::fit(knots, x)?),
+            Step::Angle {} => Self::Angle(Angle {}),
+            Step::OneHot {} => Self::OneHot(OneHot::fit(x)?),
+            Step::Dequantize { width } => Self::Dequantize(Dequantize::fit(width, x)?),
+            Step::LayerEnergies { .. } => return Err(StepError::NotFirst),
+        })
+    }
+
+    fn transform(&self) -> &dyn Transform {
+        match self {
+            Self::Log(step) => step,
+            Self::Logit(step) => step,
+            Self::Standardize(step) => step,
+            Self::Quantile(step) => step,
+            Self::Angle(step) => step,
+            Self::OneHot(step) => step,
+            Self::Dequantize(step) => step,
+        }
+    }
+}
+
+impl Transform for Fitted {
+    fn output_width(&self, input: usize) -> Option<usize> {
+        self.transform().output_width(input)
+    }
+
+    fn forward(&self, x: Array2<f64>, rng: &mut dyn RngCore) -> Result<Array2<f64>, Fault> {
+        self.transform().forward(x, rng)
+    }
+
+    fn inverse(&self, z: Array2<f64>) -> Array2<f64> {
+        self.transform().inverse(z)
+    }
+}
+
+/// Finds the first value that is not `valid`.
+pub(super) fn check(
+    x: &Array2<f64>,
+    valid: impl Fn(f64) -> bool,
+    error: impl FnOnce(f64) -> ValueError,
+) -> Result<(), Fault> {
+    match x.indexed_iter().find(|&(_, &value)| !valid(value)) {
+        None => Ok(()),
+        Some(((row, component), &value)) => Err(Fault { row, component, error: error(value) }),
+    }
+}
+
+/// Whether fitted numbers can be computed with.
+pub(super) fn all_finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
+}

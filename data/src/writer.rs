@@ -1,0 +1,188 @@
+//! Writing events to Parquet, atomically and row group by row group.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use ndarray::ArrayView2;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use crate::atomic::AtomicFile;
+use crate::schema::difference;
+use crate::{DataError, Events};
+
+/// Row groups are closed at this encoded size, so that readers and writer need little memory for wide events.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+/// Rows of a row group at most: small enough to skip by, large enough to compress well.
+const ROW_GROUP_ROWS: usize = 131_072;
+
+/// How a file is written.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    /// Codec of the pages. Default: zstd, level 3 (close to gzip in size, several times faster).
+    pub compression: Compression,
+    /// Rows per row group at most.
+    pub row_group_rows: usize,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        let level = ZstdLevel::try_new(3).expect("zstd has level 3");
+        Self { compression: Compression::ZSTD(level), row_group_rows: ROW_GROUP_ROWS }
+    }
+}
+
+/// A Parquet file being written. It takes its name in [`finish`](Self::finish); dropped before that, it is removed.
+#[derive(Debug)]
+pub struct EventWriter {
+    file: AtomicFile,
+    schema: SchemaRef,
+    writer: ArrowWriter<File>,
+    rows: u64,
+}
+
+/// A finished file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// Events written.
+    pub rows: u64,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+impl EventWriter {
+    /// Starts a file. Schema metadata (geometry, units, …) is stored in it for readers of any language.
+    ///
+    /// # Errors
+    /// If the folder does not exist or cannot be written, or Parquet cannot store the schema.
+    pub fn create(
+        path: impl AsRef<Path>,
+        schema: SchemaRef,
+        options: &WriterOptions,
+    ) -> Result<Self, DataError> {
+        let path = path.as_ref();
+        let file = AtomicFile::create(path)?;
+        let mut metadata: Vec<_> = schema.metadata().iter().collect();
+        // The map is a hash map: sorted, so that equal events give equal files.
+        metadata.sort_unstable();
+        let metadata =
+            metadata.into_iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+        let properties = WriterProperties::builder()
+            .set_compression(options.compression)
+            .set_max_row_group_row_count(Some(options.row_group_rows.max(1)))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_key_value_metadata(Some(metadata))
+            .set_created_by(concat!("simile ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let writer = ArrowWriter::try_new(file.handle()?, schema.clone(), Some(properties));
+        let writer = writer.map_err(|error| write_error(path, error))?;
+        Ok(Self { file, schema, writer, rows: 0 })
+    }
+
+    /// Appends events.
+    ///
+    /// # Errors
+    /// If the batch has another schema, or the disk is full.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), DataError> {
+        // The parquet writer takes a batch with fewer columns without a word.
+        if let Some(difference) = difference(&self.schema, batch.schema_ref()) {
+            return Err(DataError::Misfit { path: self.file.path().to_owned(), difference });
+        }
+        self.writer.write(batch).map_err(|error| write_error(self.file.path(), error))?;
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Writes the footer, flushes to disk and gives the file its name.
+    ///
+    /// # Errors
+    /// If the disk is full; nothing is left behind then.
+    pub fn finish(self) -> Result<WrittenFile, DataError> {
+        let Self { file, writer, rows, .. } = self;
+        writer.close().map_err(|error| write_error(file.path(), error))?;
+        Ok(WrittenFile { rows, bytes: file.persist()? })
+    }
+}
+
+fn write_error(path: &Path, error: ParquetError) -> DataError {
+    let source = match error {
+        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+            Ok(source) => *source,
+            Err(other) => std::io::Error::other(other),
+        },
+        other => std::io::Error::other(other),
+    };
+    DataError::Io { action: "write", path: path.to_owned(), source }
+}
+
+/// A schema of `f32` columns: width 1 is a scalar, any other width a fixed-size list.
+pub fn event_schema(columns: &[(String, usize)], metadata: HashMap<String, String>) -> SchemaRef {
+    let field = |(name, width): &(String, usize)| Field::new(name, column_type(*width), false);
+    Arc::new(Schema::new_with_metadata(columns.iter().map(field).collect::<Vec<_>>(), metadata))
+}
+
+fn column_type(width: usize) -> DataType {
+    match width {
+        1 => DataType::Float32,
+        _ => {
+            DataType::FixedSizeList(item(), i32::try_from(width).expect("events have fewer than 2³¹ numbers"))
+        }
+    }
+}
+
+fn item() -> Arc<Field> {
+    Arc::new(Field::new("element", DataType::Float32, false))
+}
+
+/// The events as an Arrow batch of the given schema: each of its fields is taken from the column of that name.
+/// Fields may be scalars of any numeric type, or fixed-size lists of them, as in [`event_schema`].
+///
+/// # Errors
+/// If a column is missing, or its width does not fit the field.
+pub fn events_to_batch(events: &Events, schema: &SchemaRef) -> Result<RecordBatch, DataError> {
+    let arrays = schema
+        .fields()
+        .iter()
+        .map(|field| matrix_to_array(field.name(), events.column(field.name())?, field.data_type()))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(schema.clone(), arrays)?)
+}
+
+/// One matrix `[events, width]` as an Arrow column of type `wanted`; `column` names it in messages.
+///
+/// # Errors
+/// If the width is not that of `wanted`, or the numbers cannot be cast to it.
+pub fn matrix_to_array(
+    column: &str,
+    values: ArrayView2<'_, f32>,
+    wanted: &DataType,
+) -> Result<ArrayRef, DataError> {
+    let misfit =
+        || DataError::Shape { column: column.to_owned(), wanted: wanted.clone(), width: values.ncols() };
+    // A generated 2.9999 meant for an integer column is a 3; the cast alone would cut it to 2.
+    let round = |value: f32| if item_type(wanted).is_integer() { value.round() } else { value };
+    let flat: ArrayRef = Arc::new(Float32Array::from_iter_values(values.iter().copied().map(round)));
+    match wanted {
+        DataType::FixedSizeList(_, length) if usize::try_from(*length).ok() == Some(values.ncols()) => {
+            let list: ArrayRef = Arc::new(FixedSizeListArray::try_new(item(), *length, flat, None)?);
+            Ok(cast(&list, wanted)?)
+        }
+        scalar if crate::numeric::is_number(scalar) && values.ncols() == 1 => Ok(cast(&flat, scalar)?),
+        _ => Err(misfit()),
+    }
+}
+
+fn item_type(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::FixedSizeList(item, _) => item.data_type(),
+        scalar => scalar,
+    }
+}
