@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Golden values for the two-sample statistics, from scipy.
+
+    pip install numpy==2.* scipy==1.*
+    python golden.py > golden.json
+
+Samples are rounded to float32, as simile reads them. The Rust test reads golden.json.
+"""
+import json
+import sys
+
+import numpy as np
+import scipy
+from scipy import special, stats
+
+rng = np.random.default_rng(20261122)
+
+
+def f32(values):
+    return np.asarray(values, dtype=np.float32).astype(float)
+
+
+def effective(weights):
+    return weights.sum() ** 2 / (weights**2).sum()
+
+
+def weighted_ks(a, wa, b, wb):
+    """Largest distance of the weighted distribution functions; scipy has the unweighted one only."""
+    x = np.unique(np.concatenate([a, b]))
+    cdf = lambda v, w: np.array([w[v <= t].sum() for t in x]) / w.sum()
+    return float(np.abs(cdf(a, wa) - cdf(b, wb)).max())
+
+
+def one_dimensional(name, a, b, wa=None, wb=None):
+    a, b = f32(a), f32(b)
+    case = {"name": name, "a": a.tolist(), "b": b.tolist()}
+    if wa is None:
+        exact = stats.ks_2samp(a, b, method="exact")
+        asymptotic = stats.ks_2samp(a, b, method="asymp")
+        case |= {"ks": exact.statistic, "ks_p_exact": exact.pvalue, "ks_p_asymptotic": asymptotic.pvalue}
+        case["wasserstein"] = stats.wasserstein_distance(a, b)
+        wa, wb = np.ones_like(a), np.ones_like(b)
+    else:
+        wa, wb = f32(wa), f32(wb)
+        case |= {"weights_a": wa.tolist(), "weights_b": wb.tolist(), "ks": weighted_ks(a, wa, b, wb)}
+        case["wasserstein"] = stats.wasserstein_distance(a, b, wa, wb)
+    case["mean_a"] = float(np.average(a, weights=wa))
+    case["std_a"] = float(np.sqrt(np.average((a - case["mean_a"]) ** 2, weights=wa)))
+    case["effective_a"] = effective(wa)
+    return {key: float(value) if isinstance(value, np.floating) else value for key, value in case.items()}
+
+
+def counts(name, a, b):
+    """Pearson's homogeneity test of two rows of counts."""
+    result = stats.chi2_contingency([a, b], correction=False)
+    return {"name": name, "a": a, "b": b, "statistic": result.statistic, "ndf": int(result.dof), "p_value": result.pvalue}
+
+
+def weighted_counts(name, rows):
+    """Gagunashvili 2010 (NIM A 614, 287), two weighted histograms."""
+    w1, s1, w2, s2 = (np.array(row) for row in rows)
+    n1, n2 = w1.sum(), w2.sum()
+    statistic = float((((n2 * w1 - n1 * w2) ** 2) / (n2**2 * s1 + n1**2 * s2)).sum())
+    ndf = len(w1) - 1
+    return {"name": name, "w1": rows[0], "s1": rows[1], "w2": rows[2], "s2": rows[3],
+            "statistic": statistic, "ndf": ndf, "p_value": float(stats.chi2.sf(statistic, ndf))}
+
+
+def auc(name, negative, positive):
+    u = stats.mannwhitneyu(positive, negative).statistic
+    return {"name": name, "negative": list(map(float, negative)), "positive": list(map(float, positive)),
+            "auc": float(u / (len(negative) * len(positive)))}
+
+
+normal = rng.normal
+golden = {
+    "made_with": f"numpy {np.__version__}, scipy {scipy.__version__}, python {sys.version.split()[0]}",
+    "samples": [
+        one_dimensional("same parent", normal(size=80), normal(size=60)),
+        one_dimensional("shifted", normal(size=100), normal(0.4, 1.3, size=100)),
+        one_dimensional("ties", rng.poisson(3, 70), rng.poisson(3.5, 50)),
+        one_dimensional("log-normal energies", 1e3 * np.exp(normal(size=90)), 1.1e3 * np.exp(normal(size=75))),
+        one_dimensional("disjoint", rng.uniform(0, 1, 30), rng.uniform(2, 3, 40)),
+        one_dimensional("weights", normal(size=60), normal(0.3, 1, size=50), rng.uniform(0.5, 2, 60), rng.uniform(0.1, 3, 50)),
+        one_dimensional("weights and ties", rng.poisson(4, 50), rng.poisson(4, 40), rng.uniform(0.5, 2, 50), rng.uniform(0.5, 2, 40)),
+    ],
+    "kolmogorov": [[x, float(special.kolmogorov(x))] for x in (0.1, 0.3, 0.5, 0.8, 1.0, 1.17, 1.19, 1.5, 2.0, 3.0, 5.0)],
+    "counts": [
+        counts("equal sizes", [25, 40, 31, 22], [30, 35, 38, 15]),
+        counts("unequal sizes", [120, 250, 180, 90, 45], [60, 115, 95, 50, 15]),
+        counts("different", [400, 300, 200, 100], [300, 300, 250, 150]),
+    ],
+    "weighted_counts": [
+        weighted_counts("two weighted", [[30.0, 55.5, 41.2], [20.0, 44.0, 30.5], [15.2, 33.3, 20.1], [9.0, 21.5, 12.0]]),
+    ],
+    "auc": [
+        auc("continuous", normal(size=40), normal(0.5, 1, size=55)),
+        auc("ties", rng.integers(0, 5, 30), rng.integers(1, 6, 35)),
+    ],
+}
+print("{")
+print(f' "made_with": {json.dumps(golden.pop("made_with"))},')
+sections = [f' "{key}": [\n  ' + ",\n  ".join(map(json.dumps, cases)) + "\n ]" for key, cases in golden.items()]
+print(",\n".join(sections))
+print("}")

@@ -1,0 +1,217 @@
+//! Comparison of one feature of two samples: tests, distances, their floors, and histograms on common bins.
+
+use rayon::prelude::*;
+
+use crate::histogram::{Binning, Histogram};
+use crate::metrics::{
+    Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics, WassersteinMetrics,
+};
+use crate::sample::FeatureColumn;
+use crate::statistics::{
+    Grouping, Ordered, chi2_homogeneity, kolmogorov_smirnov, ks_p_value, moments, reduced_size,
+    separation_power, wasserstein, wasserstein_with_error,
+};
+
+/// Divisions into halves over which a floor is averaged; more would only repeat the same events.
+pub(crate) const FLOOR_SPLITS: u64 = 10;
+
+/// One sample of a feature with what all features of the sample share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side<'a> {
+    /// The values.
+    pub(crate) column: &'a FeatureColumn,
+    /// Division of the events into groups.
+    pub(crate) grouping: &'a Grouping,
+    /// Sum of the event weights, to which histograms are normalised.
+    pub(crate) sum_of_weights: f64,
+}
+
+/// Compares one feature. Both columns need entries and positive sums of weights; the binning and the way to draw
+/// are those of the reference. `seed` chooses the halves behind the floors.
+pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> FeatureMetrics {
+    let feature = &reference.column.feature;
+    let (a, b) = rayon::join(
+        || Ordered::new(reference.column, reference.grouping),
+        || Ordered::new(candidate.column, candidate.grouping),
+    );
+    let binning = Binning::for_reference(feature, a.values());
+    let groups = Histogram::of_groups(&binning, reference.column, reference.grouping);
+    let (histogram_a, histogram_b) =
+        (sum(&binning, &groups, |_| true), Histogram::of(&binning, candidate.column));
+    let (size_a, size_b) = (a.effective_entries(), b.effective_entries());
+    let ((value, error), floors) =
+        rayon::join(|| wasserstein_with_error(&a, &b), || Floors::of(&a, &binning, &groups, size_b, seed));
+    let statistic = kolmogorov_smirnov(&a, &b);
+    let ks_p = ks_p_value(statistic, size_a, size_b);
+    let chi2 = chi2_homogeneity(&histogram_a, &histogram_b);
+    FeatureMetrics {
+        feature: feature.clone(),
+        ks: KsMetrics { statistic, p_value: feature.per_event.then_some(ks_p), floor: floors.ks },
+        chi2: Chi2Metrics {
+            statistic: chi2.statistic,
+            ndf: chi2.ndf,
+            p_value: feature.per_event.then_some(chi2.p_value),
+        },
+        wasserstein: WassersteinMetrics { value, error, floor: floors.wasserstein },
+        separation_power: Floored {
+            value: separation_power(&histogram_a, &histogram_b),
+            floor: floors.separation_power,
+        },
+        reference: moments(reference.column),
+        candidate: moments(candidate.column),
+        histogram: HistogramPair {
+            edges: binning.edges().to_vec(),
+            reference: contents(&histogram_a, reference.sum_of_weights),
+            candidate: contents(&histogram_b, candidate.sum_of_weights),
+        },
+    }
+}
+
+fn contents(histogram: &Histogram, sum_of_weights: f64) -> HistogramContents {
+    HistogramContents {
+        values: histogram.normalised(sum_of_weights),
+        errors: histogram.errors(sum_of_weights),
+        underflow: histogram.underflow().sumw / sum_of_weights,
+        overflow: histogram.overflow().sumw / sum_of_weights,
+        entries: histogram.entries(),
+    }
+}
+
+fn sum(binning: &Binning, groups: &[Histogram], keep: impl Fn(usize) -> bool) -> Histogram {
+    let kept = groups.iter().enumerate().filter(|(group, _)| keep(*group));
+    kept.fold(Histogram::new(binning.clone()), |total, (_, histogram)| total + histogram)
+}
+
+/// Mean distances of disjoint halves of the reference, scaled to the sizes of reference and candidate: between
+/// samples of one parent, distances of distribution functions shrink as `1/√n` and squared ones as `1/n`, where
+/// `n = n₁n₂/(n₁+n₂)`.
+#[derive(Clone, Copy, Default)]
+struct Floors {
+    ks: f64,
+    wasserstein: f64,
+    separation_power: f64,
+}
+
+impl Floors {
+    fn of(
+        reference: &Ordered,
+        binning: &Binning,
+        groups: &[Histogram],
+        candidate_size: f64,
+        seed: u64,
+    ) -> Self {
+        let size = reduced_size(reference.effective_entries(), candidate_size);
+        let split = |index| Self::of_halves(reference, binning, groups, size, Grouping::halves(seed, index));
+        let splits: Vec<Self> = (0..FLOOR_SPLITS).into_par_iter().map(split).collect();
+        let mean = |figure: fn(&Self) -> f64| splits.iter().map(figure).sum::<f64>() / FLOOR_SPLITS as f64;
+        Self {
+            ks: mean(|floor| floor.ks),
+            wasserstein: mean(|floor| floor.wasserstein),
+            separation_power: mean(|floor| floor.separation_power),
+        }
+    }
+
+    /// Distances of the groups marked `first` from the others; none where one of the halves is empty.
+    fn of_halves(
+        reference: &Ordered,
+        binning: &Binning,
+        groups: &[Histogram],
+        size: f64,
+        first: [bool; Grouping::GROUPS],
+    ) -> Self {
+        let (a, b) = (reference.filter(&first), reference.filter(&first.map(|kept| !kept)));
+        if a.sum_of_weights() <= 0.0 || b.sum_of_weights() <= 0.0 {
+            return Self::default();
+        }
+        let shrink = reduced_size(a.effective_entries(), b.effective_entries()) / size;
+        let histograms = (sum(binning, groups, |g| first[g]), sum(binning, groups, |g| !first[g]));
+        Self {
+            ks: kolmogorov_smirnov(&a, &b) * shrink.sqrt(),
+            wasserstein: wasserstein(&a, &b) * shrink.sqrt(),
+            separation_power: separation_power(&histograms.0, &histograms.1) * shrink,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{column, gaussian};
+
+    fn compared(reference: Vec<f32>, candidate: Vec<f32>) -> FeatureMetrics {
+        let (reference, candidate) = (column(reference), column(candidate));
+        let groupings = [&reference, &candidate].map(|column| Grouping::new(column.values.len(), 3));
+        let side = |column, grouping: usize| Side {
+            column,
+            grouping: &groupings[grouping],
+            sum_of_weights: groupings[grouping].events() as f64,
+        };
+        compare(side(&reference, 0), side(&candidate, 1), 3)
+    }
+
+    /// Probability of a smaller uniformity by chance: KS test of p-values against the uniform distribution.
+    fn uniformity(mut p_values: Vec<f64>) -> f64 {
+        p_values.sort_by(f64::total_cmp);
+        let n = p_values.len() as f64;
+        let distance =
+            p_values.iter().enumerate().map(|(i, p)| (p - i as f64 / n).max((i + 1) as f64 / n - p));
+        crate::statistics::kolmogorov_sf(n.sqrt() * distance.fold(0.0, f64::max))
+    }
+
+    #[test]
+    fn p_values_of_truth_against_truth_are_uniform_and_floors_unbiased() {
+        let repeats: Vec<FeatureMetrics> =
+            (0..200).map(|i| compared(gaussian(1200, 0.0, 1000 + i), gaussian(800, 0.0, 5000 + i))).collect();
+        let ks = repeats.iter().map(|m| m.ks.p_value.expect("one entry per event")).collect();
+        let chi2 = repeats.iter().map(|m| m.chi2.p_value.expect("one entry per event")).collect();
+        assert!(uniformity(ks) > 0.01);
+        assert!(uniformity(chi2) > 0.01);
+        let mean = |figure: fn(&FeatureMetrics) -> f64| repeats.iter().map(figure).sum::<f64>() / 200.0;
+        let close = |value: f64, floor: f64| (value / floor - 1.0).abs() < 0.1;
+        assert!(close(mean(|m| m.ks.statistic), mean(|m| m.ks.floor)));
+        assert!(close(mean(|m| m.wasserstein.value), mean(|m| m.wasserstein.floor)));
+        assert!(close(mean(|m| m.separation_power.value), mean(|m| m.separation_power.floor)));
+    }
+
+    #[test]
+    fn a_shift_by_two_percent_is_flagged() {
+        // A spectrum of mean 10 and width 1, as a response with 10% resolution.
+        let scale =
+            |values: Vec<f32>, factor: f32| values.into_iter().map(|x| x * factor).collect::<Vec<_>>();
+        let found = compared(gaussian(10_000, 10.0, 1), scale(gaussian(10_000, 10.0, 2), 1.02));
+        assert!(found.ks.p_value < Some(1e-6), "{:?}", found.ks);
+        assert!(found.chi2.p_value < Some(1e-6), "{:?}", found.chi2);
+        assert!(found.wasserstein.value > 5.0 * found.wasserstein.floor, "{:?}", found.wasserstein);
+        assert!((found.wasserstein.value - 0.2).abs() < 4.0 * found.wasserstein.error);
+        assert!(found.separation_power.value > 3.0 * found.separation_power.floor);
+    }
+
+    #[test]
+    fn identical_samples() {
+        let values = gaussian(300, 0.0, 1);
+        let found = compared(values.clone(), values);
+        assert_eq!((found.ks.statistic, found.ks.p_value), (0.0, Some(1.0)));
+        assert_eq!((found.wasserstein.value, found.wasserstein.error), (0.0, 0.0));
+        assert_eq!((found.chi2.statistic, found.chi2.p_value), (0.0, Some(1.0)));
+        assert!(found.ks.floor > 0.0 && found.histogram.reference == found.histogram.candidate);
+    }
+
+    #[test]
+    fn constant_columns_give_finite_figures() {
+        let found = compared(vec![0.5; 50], vec![0.5; 60]);
+        assert_eq!((found.wasserstein.value, found.ks.floor), (0.0, 0.0));
+        // JSON has no NaN: serde writes null.
+        let json = serde_json::to_string(&found).expect("JSON").replace("\"unit\":null", "");
+        assert!(!json.contains("null"), "{json}");
+    }
+
+    #[test]
+    fn histograms_hold_every_event() {
+        let found = compared(gaussian(5000, 0.0, 1), gaussian(5000, 0.5, 2));
+        for contents in [&found.histogram.reference, &found.histogram.candidate] {
+            let total = contents.values.iter().sum::<f64>() + contents.underflow + contents.overflow;
+            assert!((total - 1.0).abs() < 1e-12);
+        }
+        assert!(found.histogram.candidate.overflow > found.histogram.reference.overflow);
+    }
+}

@@ -1,0 +1,216 @@
+//! From events to what is compared: one-dimensional features and the inputs of the classifiers.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::*;
+use simile_physics::Geometry;
+use simile_physics::shower::{ShowerObservables, cell_energies};
+
+use crate::sample::{Feature, FeatureColumn, Sample};
+use crate::table::Table;
+
+/// Showers per task.
+const CHUNK: usize = 512;
+/// List columns with more elements, such as images, enter the classifier but not the list of features.
+const MAX_ELEMENTS: usize = 32;
+/// Ratio of upper to lower end of the bulk beyond which a positive quantity is drawn in logarithmic bins.
+const LOG_RANGE: f32 = 30.0;
+/// Layer energies below 1 keV count as 1 keV in the classifier's logarithms if no higher threshold is set.
+const MIN_ENERGY_MEV: f32 = 1e-3;
+
+/// Everything derived from one sample.
+pub(crate) struct Extraction {
+    /// One-dimensional features.
+    pub(crate) sample: Sample,
+    /// Shower observables `[events, observables]`.
+    observables: Option<Array2<f32>>,
+}
+
+/// Showers of one calorimeter.
+pub(crate) struct Calorimeter {
+    observables: ShowerObservables,
+    threshold_mev: f32,
+    response: usize,
+}
+
+impl Calorimeter {
+    pub(crate) fn new(geometry: &Geometry, threshold_mev: f32) -> Self {
+        let observables = ShowerObservables::new(geometry);
+        let response = observables.observables().iter().position(|observable| observable.name == "response");
+        Self { response: response.expect("every geometry has a response"), observables, threshold_mev }
+    }
+
+    /// Observables `[events, observables]`.
+    fn compute(&self, voxels: ArrayView2<'_, f32>, incident: &[f32]) -> Array2<f32> {
+        let mut result = Array2::zeros((voxels.nrows(), self.observables.observables().len()));
+        let tasks: Vec<_> = result
+            .axis_chunks_iter_mut(Axis(0), CHUNK)
+            .zip(voxels.axis_chunks_iter(Axis(0), CHUNK).zip(incident.chunks(CHUNK)))
+            .collect();
+        tasks.into_par_iter().for_each(|(mut result, (voxels, incident))| {
+            result.assign(&self.observables.compute(voxels, incident.into()));
+        });
+        result
+    }
+
+    fn columns(&self, observables: &Array2<f32>, weights: Option<&Vec<f32>>) -> Vec<FeatureColumn> {
+        let described = self.observables.observables().iter().zip(observables.columns());
+        let column =
+            |(observable, values): (&simile_physics::shower::Observable, ndarray::ArrayView1<'_, f32>)| {
+                FeatureColumn {
+                    feature: Feature {
+                        name: observable.name.clone(),
+                        label: observable.label.clone(),
+                        unit: observable.unit.map(str::to_owned),
+                        log_x: observable.log,
+                        log_y: false,
+                        per_event: true,
+                    },
+                    values: values.to_vec(),
+                    weights: weights.cloned(),
+                    events: None,
+                }
+            };
+        described.map(column).collect()
+    }
+}
+
+/// Features and observables of a sample.
+pub(crate) fn extract(
+    table: &Table,
+    calorimeter: Option<&Calorimeter>,
+    incident: Option<&String>,
+    units: &BTreeMap<String, String>,
+) -> Extraction {
+    let weights = table.weights.as_ref();
+    let mut columns = Vec::new();
+    if let (Some(name), Some(energies)) = (incident, &table.incident) {
+        let feature = scalar_feature(name, "Incident energy", units.get(name), energies);
+        columns.push(FeatureColumn {
+            feature,
+            values: energies.clone(),
+            weights: weights.cloned(),
+            events: None,
+        });
+    }
+    let mut observables = None;
+    if let (Some(calorimeter), Some(voxels), Some(energies)) = (calorimeter, &table.voxels, &table.incident) {
+        let computed = calorimeter.compute(voxels.view(), energies);
+        columns.extend(calorimeter.columns(&computed, weights));
+        columns.push(cell_spectrum(voxels.view(), weights));
+        observables = Some(computed);
+    }
+    for (name, matrix) in &table.columns {
+        columns.extend(column_features(name, matrix, units.get(name), weights));
+    }
+    let sum_of_weights = table.sum_of_weights();
+    let sample = Sample { label: table.label.clone(), columns, events: table.events, sum_of_weights };
+    Extraction { sample, observables }
+}
+
+/// The energies of all cells with energy; those below threshold have none.
+fn cell_spectrum(voxels: ArrayView2<'_, f32>, weights: Option<&Vec<f32>>) -> FeatureColumn {
+    let (mut values, mut events) = (Vec::new(), Vec::new());
+    for (event, shower) in voxels.rows().into_iter().enumerate() {
+        values.extend(cell_energies(shower, 0.0));
+        events.resize(values.len(), event as u32);
+    }
+    let weights = weights.map(|weights| events.iter().map(|&event| weights[event as usize]).collect());
+    let feature = Feature {
+        name: "cell_energy".into(),
+        label: "Cell energy".into(),
+        unit: Some("MeV".into()),
+        log_x: true,
+        log_y: true,
+        per_event: false,
+    };
+    FeatureColumn { feature, values, weights, events: Some(events) }
+}
+
+fn column_features(
+    name: &str,
+    matrix: &Array2<f32>,
+    unit: Option<&String>,
+    weights: Option<&Vec<f32>>,
+) -> Vec<FeatureColumn> {
+    let width = matrix.ncols();
+    let elements = if width <= MAX_ELEMENTS { width } else { 0 };
+    let column = |element: usize| {
+        let values = matrix.column(element).to_vec();
+        let name = if width == 1 { name.to_owned() } else { format!("{name}_{element}") };
+        let feature = scalar_feature(&name, &name, unit, &values);
+        FeatureColumn { feature, values, weights: weights.cloned(), events: None }
+    };
+    (0..elements).map(column).collect()
+}
+
+/// A feature with logarithmic bins where the bulk (1% to 99%) of its values is positive and spans a large ratio.
+fn scalar_feature(name: &str, label: &str, unit: Option<&String>, values: &[f32]) -> Feature {
+    let mut values = values.to_vec();
+    let mut quantile = |percent: usize| {
+        let index = (values.len() - 1) * percent / 100;
+        *values.select_nth_unstable_by(index, f32::total_cmp).1
+    };
+    let (low, high) = (quantile(1), quantile(99));
+    let log_x = low > 0.0 && high > LOG_RANGE * low;
+    Feature {
+        name: name.into(),
+        label: label.into(),
+        unit: unit.cloned(),
+        log_x,
+        log_y: false,
+        per_event: true,
+    }
+}
+
+impl Extraction {
+    /// Visible over incident energy of every shower.
+    pub(crate) fn response(&self, calorimeter: &Calorimeter) -> Option<Vec<f32>> {
+        Some(self.observables.as_ref()?.column(calorimeter.response).to_vec())
+    }
+
+    /// Inputs of the classifier on observables, `[events, inputs]`: the core observables, with energies E as
+    /// `log10(max(E, threshold)/E_incident)`, which is of order one at every incident energy; the other compared
+    /// columns as they are; and `log10 E_incident`. `None` if there is nothing but the incident energy.
+    pub(crate) fn observable_inputs(
+        &self,
+        table: &Table,
+        calorimeter: Option<&Calorimeter>,
+    ) -> Option<Array2<f32>> {
+        let mut inputs: Vec<Vec<f32>> = Vec::new();
+        if let (Some(calorimeter), Some(observables), Some(incident)) =
+            (calorimeter, &self.observables, &table.incident)
+        {
+            let floor = calorimeter.threshold_mev.max(MIN_ENERGY_MEV);
+            for &core in calorimeter.observables.core() {
+                let energy = calorimeter.observables.observables()[core].unit == Some("MeV");
+                let values = observables.column(core).into_iter().zip(incident);
+                let input = |(&value, incident): (&f32, &f32)| {
+                    if energy { (value.max(floor) / incident).log10() } else { value }
+                };
+                inputs.push(values.map(input).collect());
+            }
+        }
+        inputs.extend(
+            table.columns.iter().flat_map(|(_, matrix)| matrix.columns().into_iter().map(|c| c.to_vec())),
+        );
+        if inputs.is_empty() {
+            return None;
+        }
+        inputs.extend(table.incident.iter().map(|energies| energies.iter().map(|e| e.log10()).collect()));
+        Some(Array2::from_shape_fn((table.events, inputs.len()), |(event, input)| inputs[input][event]))
+    }
+}
+
+/// Inputs of the classifier on voxels, `[events, voxels + 1]`: `v_k/E_incident` and `log10 E_incident`.
+pub(crate) fn voxel_inputs(table: &Table) -> Option<Array2<f32>> {
+    let (voxels, incident) = (table.voxels.as_ref()?, table.incident.as_ref()?);
+    let mut inputs = Array2::zeros((voxels.nrows(), voxels.ncols() + 1));
+    for ((mut row, shower), energy) in inputs.rows_mut().into_iter().zip(voxels.rows()).zip(incident) {
+        let last = shower.len();
+        row.iter_mut().zip(shower).for_each(|(input, voxel)| *input = voxel / energy);
+        row[last] = energy.log10();
+    }
+    Some(inputs)
+}

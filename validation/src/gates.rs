@@ -1,0 +1,131 @@
+//! Gates: limits on named figures of [`Metrics`] that decide the verdict.
+//!
+//! ```toml
+//! [[gate]]
+//! metric = "c2st.voxels.auc"
+//! max = 0.55
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{Bound, Gate, Metrics, Verdict};
+
+/// One rule of a gates file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GateRule {
+    /// Name of a figure, such as `c2st.voxels.auc`, `response.mean_deviation` or
+    /// `features.response.ks.p_value`.
+    pub metric: String,
+    /// The figure may not exceed this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// The figure may not fall below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+}
+
+/// A gates file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatesFile {
+    gate: Vec<GateRule>,
+}
+
+/// Why gates cannot be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// File.
+        path: PathBuf,
+        /// Reason.
+        source: std::io::Error,
+    },
+    /// Not a gates file.
+    #[error("{path}: {source}\nA gates file holds `[[gate]]` tables with `metric` and `max` or `min`.")]
+    Toml {
+        /// File.
+        path: PathBuf,
+        /// Reason and place.
+        source: Box<toml::de::Error>,
+    },
+    /// Neither side limited, or not a number.
+    #[error("gate `{metric}` has no finite limit; give `max` or `min`")]
+    NoLimit {
+        /// Name of the figure.
+        metric: String,
+    },
+    /// No such figure.
+    #[error("gate `{metric}`: there is no such figure in this comparison; available are\n  {}", available.join("\n  "))]
+    UnknownMetric {
+        /// Name asked for.
+        metric: String,
+        /// Names that exist.
+        available: Vec<String>,
+    },
+}
+
+/// Reads a gates file.
+///
+/// # Errors
+/// When it cannot be read, has unknown keys, or a gate has no limit.
+pub fn read_gates(path: &Path) -> Result<Vec<GateRule>, GateError> {
+    let text = std::fs::read_to_string(path).map_err(|source| GateError::Io { path: path.into(), source })?;
+    let file: GatesFile = toml::from_str(&text)
+        .map_err(|source| GateError::Toml { path: path.into(), source: Box::new(source) })?;
+    file.gate.iter().try_for_each(GateRule::check)?;
+    Ok(file.gate)
+}
+
+impl GateRule {
+    fn check(&self) -> Result<(), GateError> {
+        let limits = [self.max, self.min];
+        if limits.iter().flatten().next().is_some() && limits.iter().flatten().all(|limit| limit.is_finite())
+        {
+            return Ok(());
+        }
+        Err(GateError::NoLimit { metric: self.metric.clone() })
+    }
+}
+
+/// Checks rules against the names of the figures there will be, before any of them is worked out.
+pub(crate) fn check_gates(rules: &[GateRule], available: &[String]) -> Result<(), GateError> {
+    for rule in rules {
+        rule.check()?;
+        if !available.contains(&rule.metric) {
+            return Err(GateError::UnknownMetric {
+                metric: rule.metric.clone(),
+                available: available.to_vec(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Applies rules to the figures of a comparison.
+///
+/// # Errors
+/// When a rule has no limit or names a figure that does not exist.
+pub fn apply_gates(metrics: &mut Metrics, rules: &[GateRule]) -> Result<(), GateError> {
+    let figures = metrics.figures();
+    let names: Vec<String> = figures.iter().map(|(name, _)| name.clone()).collect();
+    check_gates(rules, &names)?;
+    metrics.gates = rules.iter().flat_map(|rule| judge(rule, &figures)).collect();
+    let passed = metrics.gates.iter().all(|gate| gate.passed);
+    metrics.verdict = if passed { Verdict::Pass } else { Verdict::Fail };
+    Ok(())
+}
+
+fn judge(rule: &GateRule, figures: &[(String, f64)]) -> Vec<Gate> {
+    // A figure that is not a number passes no gate.
+    let value = figures.iter().find(|(name, _)| *name == rule.metric).map_or(f64::NAN, |(_, value)| *value);
+    let gate = |bound, limit, passed| Gate { name: rule.metric.clone(), bound, value, limit, passed };
+    let max = rule.max.map(|limit| gate(Bound::Max, limit, value <= limit));
+    let min = rule.min.map(|limit| gate(Bound::Min, limit, value >= limit));
+    max.into_iter().chain(min).collect()
+}

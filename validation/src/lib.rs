@@ -1,0 +1,38 @@
+//! Two-sample validation: judges any two samples of events, full simulation or surrogate alike.
+//!
+//! [`validate`](validate()) extracts the same one-dimensional features from two data sets, compares them with
+//! statistical tests and distances, trains a two-sample classifier, checks gates, and returns [`Metrics`], which is
+//! everything that plots and report need. Every figure of merit stands next to its *floor*: the same figure for truth
+//! against truth, from disjoint halves of the reference.
+//!
+//! Events may be weighted; entries of one event are treated as correlated.
+
+pub mod c2st;
+mod compare;
+mod correlation;
+mod error;
+mod features;
+mod figures;
+pub mod gates;
+pub mod histogram;
+mod logistic;
+pub mod metrics;
+pub mod plots;
+mod profiles;
+pub mod report;
+mod response;
+pub mod sample;
+pub mod statistics;
+mod table;
+#[cfg(test)]
+mod testing;
+mod validate;
+
+pub use c2st::{C2stError, C2stOptions, ClassifierError, Labelled, TwoSampleClassifier, c2st};
+pub use error::ValidationError;
+pub use gates::{GateError, GateRule, apply_gates, read_gates};
+pub use histogram::{Binning, Histogram};
+pub use logistic::LogisticClassifier;
+pub use metrics::{Metrics, MetricsError, Verdict};
+pub use sample::{Feature, FeatureColumn, Sample};
+pub use validate::{DEFAULT_RESPONSE_BINS, ValidateOptions, validate};

@@ -1,0 +1,364 @@
+//! `metrics.json`: everything a comparison of two samples has found, sufficient to draw and report it.
+//!
+//! Every figure of merit comes with its `floor`: the value it takes for truth against truth, from disjoint
+//! halves of the reference. Figures that shrink with the number of events are scaled to the sizes compared.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use simile_data::DataError;
+
+use crate::sample::Feature;
+
+/// Version of the layout of `metrics.json`.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The outcome of a validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The sample that is taken as truth.
+    pub reference: SampleInfo,
+    /// The sample that is judged.
+    pub candidate: SampleInfo,
+    /// One-dimensional comparisons.
+    pub features: Vec<FeatureMetrics>,
+    /// Response and resolution against incident energy; for showers.
+    pub response: Option<ResponseMetrics>,
+    /// Figures of the whole event.
+    pub global: GlobalMetrics,
+    /// Average showers; where the data carry a calorimeter geometry.
+    pub profiles: Option<Profiles>,
+    /// The gates asked for, in their order.
+    pub gates: Vec<Gate>,
+    /// `fail` as soon as one gate failed.
+    pub verdict: Verdict,
+}
+
+/// Where a sample came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SampleInfo {
+    /// Name in legends.
+    pub label: String,
+    /// Events compared.
+    pub events: usize,
+    /// Sum of event weights; equals `events` without weights.
+    pub sum_of_weights: f64,
+    /// Files read.
+    pub files: Vec<String>,
+}
+
+/// Comparison of one feature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureMetrics {
+    /// Name, label, unit and how to draw it.
+    #[serde(flatten)]
+    pub feature: Feature,
+    /// Kolmogorov–Smirnov test.
+    pub ks: KsMetrics,
+    /// χ² test of the histograms, under- and overflow included.
+    pub chi2: Chi2Metrics,
+    /// Wasserstein-1 distance in the unit of the feature.
+    pub wasserstein: WassersteinMetrics,
+    /// `½ Σ (h₁−h₂)²/(h₁+h₂)` of the normalised histograms: 0 equal, 1 disjoint.
+    pub separation_power: Floored,
+    /// Moments of the reference.
+    pub reference: Moments,
+    /// Moments of the candidate.
+    pub candidate: Moments,
+    /// Both histograms on common bins.
+    pub histogram: HistogramPair,
+}
+
+/// A figure and its value for truth against truth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Floored {
+    /// Reference against candidate.
+    pub value: f64,
+    /// Truth against truth.
+    pub floor: f64,
+}
+
+/// Two-sample Kolmogorov–Smirnov test.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KsMetrics {
+    /// Largest distance of the distribution functions.
+    pub statistic: f64,
+    /// Probability of a larger distance for equal parents; `None` for features with several entries per event,
+    /// whose correlation it does not know.
+    pub p_value: Option<f64>,
+    /// Statistic for truth against truth.
+    pub floor: f64,
+}
+
+/// χ² test of two histograms.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chi2Metrics {
+    /// χ².
+    pub statistic: f64,
+    /// Degrees of freedom: bins after merging the thinly filled ones, less one.
+    pub ndf: usize,
+    /// Probability of a larger χ² for equal parents; `None` for features with several entries per event.
+    pub p_value: Option<f64>,
+}
+
+/// Wasserstein-1 distance.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WassersteinMetrics {
+    /// Distance in the unit of the feature.
+    pub value: f64,
+    /// Standard error, from the jackknife over groups of events.
+    pub error: f64,
+    /// Distance for truth against truth.
+    pub floor: f64,
+}
+
+/// Mean and standard deviation with standard errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    /// Weighted mean.
+    pub mean: f64,
+    /// Standard error of the mean.
+    pub mean_error: f64,
+    /// Weighted standard deviation.
+    pub std: f64,
+    /// Standard error of the standard deviation.
+    pub std_error: f64,
+}
+
+/// Histograms of reference and candidate on common bins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistogramPair {
+    /// Bin edges, one more than bins.
+    pub edges: Vec<f64>,
+    /// The reference.
+    pub reference: HistogramContents,
+    /// The candidate.
+    pub candidate: HistogramContents,
+}
+
+/// Histogram contents in entries per event: the fraction of events in each bin where a feature has one entry per
+/// event, and the mean number of entries per event in each bin otherwise. Divide by the bin width for a density.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistogramContents {
+    /// Entries per event in each bin.
+    pub values: Vec<f64>,
+    /// Their standard errors.
+    pub errors: Vec<f64>,
+    /// Entries per event below the first edge.
+    pub underflow: f64,
+    /// Entries per event above the last edge.
+    pub overflow: f64,
+    /// Number of entries, whatever their weight.
+    pub entries: u64,
+}
+
+/// Response (visible over incident energy) in bins of incident energy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResponseMetrics {
+    /// Bins with ascending energy; bins without events in either sample are left out.
+    pub bins: Vec<ResponseBin>,
+    /// Largest `|mean_candidate / mean_reference − 1|` over the bins.
+    pub mean_deviation: f64,
+    /// Largest `|resolution_candidate / resolution_reference − 1|` over the bins.
+    pub resolution_deviation: f64,
+}
+
+/// One bin of incident energy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResponseBin {
+    /// Lower edge in the unit of the incident energy (MeV).
+    pub energy_low: f64,
+    /// Upper edge.
+    pub energy_high: f64,
+    /// Mean incident energy of the reference in this bin.
+    pub energy_mean: f64,
+    /// The reference.
+    pub reference: ResponsePoint,
+    /// The candidate.
+    pub candidate: ResponsePoint,
+}
+
+/// Response and resolution of one sample in one bin.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResponsePoint {
+    /// Events in the bin.
+    pub events: usize,
+    /// Mean of visible over incident energy.
+    pub mean: f64,
+    /// Standard error of the mean.
+    pub mean_error: f64,
+    /// Standard deviation over mean of visible over incident energy.
+    pub resolution: f64,
+    /// Standard error of the resolution.
+    pub resolution_error: f64,
+}
+
+/// Figures of the whole event.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GlobalMetrics {
+    /// Two-sample classifiers, one per view of the event.
+    pub c2st: Vec<C2stMetrics>,
+    /// Root mean square difference of the correlation coefficients of all pairs of per-event features; `None` with
+    /// fewer than two features.
+    pub correlation_distance: Option<Floored>,
+}
+
+/// A classifier trained to tell candidate from reference (Lopez-Paz & Oquab 2017, arXiv:1610.06545).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct C2stMetrics {
+    /// View of the event: `voxels` or `observables`.
+    pub name: String,
+    /// Name of the classifier.
+    pub classifier: String,
+    /// Area under the ROC curve on events not trained on, mean over seeds: 0.5 where the classifier cannot tell.
+    pub auc: f64,
+    /// Standard error of `auc`.
+    pub error: f64,
+    /// `auc` of two disjoint halves of the reference.
+    pub floor: f64,
+    /// Standard error of `floor`.
+    pub floor_error: f64,
+    /// Number of repetitions with another split and initialisation.
+    pub seeds: usize,
+    /// Events of each class, split over training, validation and test.
+    pub events_per_class: usize,
+    /// Points (false positive rate, true positive rate) with ascending rates, mean over seeds.
+    pub roc: Vec<[f64; 2]>,
+    /// The same for truth against truth.
+    pub floor_roc: Vec<[f64; 2]>,
+}
+
+/// The average shower, layer by layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profiles {
+    /// Layers in geometry order; layers without voxels included.
+    pub layers: Vec<LayerProfile>,
+}
+
+/// The average shower in one layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerProfile {
+    /// Begin and end of the layer in radiation lengths.
+    pub x0: [f64; 2],
+    /// Radial bin edges; empty for a layer without voxels.
+    pub r_edges_mm: Vec<f64>,
+    /// Number of angular bins.
+    pub n_alpha: usize,
+    /// The reference.
+    pub reference: LayerMean,
+    /// The candidate.
+    pub candidate: LayerMean,
+}
+
+/// Mean energies of one sample in one layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerMean {
+    /// Mean energy per event.
+    pub energy_mev: f64,
+    /// Standard error of the mean.
+    pub energy_error_mev: f64,
+    /// Mean energy per event of each voxel; r fastest, then α.
+    pub voxels_mev: Vec<f64>,
+}
+
+/// Which side of the limit passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// The value may not exceed the limit.
+    Max,
+    /// The value may not fall below the limit.
+    Min,
+}
+
+/// A requirement on one figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Name of the figure, such as `c2st.voxels.auc`.
+    pub name: String,
+    /// Which side of the limit passes.
+    pub bound: Bound,
+    /// Value found.
+    pub value: f64,
+    /// Limit asked for.
+    pub limit: f64,
+    /// Whether the value keeps the limit.
+    pub passed: bool,
+}
+
+/// Outcome of all gates together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every gate passed.
+    Pass,
+    /// At least one gate failed.
+    Fail,
+}
+
+/// Why `metrics.json` could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// File.
+        path: PathBuf,
+        /// Reason.
+        source: std::io::Error,
+    },
+    /// The file could not be written.
+    #[error(transparent)]
+    Write(#[from] DataError),
+    /// Not the JSON of this crate.
+    #[error(
+        "{path} is not a metrics.json of schema version {SCHEMA_VERSION}: {source}; run `simile validate` again"
+    )]
+    Json {
+        /// File.
+        path: PathBuf,
+        /// Reason.
+        source: serde_json::Error,
+    },
+    /// Written by another version.
+    #[error(
+        "{path} has schema version {found}, this program reads {SCHEMA_VERSION}; run `simile validate` again"
+    )]
+    Version {
+        /// File.
+        path: PathBuf,
+        /// Version found.
+        found: u64,
+    },
+}
+
+impl Metrics {
+    /// Reads `metrics.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is of another schema version, or lacks fields.
+    pub fn read(path: &Path) -> Result<Self, MetricsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| MetricsError::Read { path: path.into(), source })?;
+        let json = |source| MetricsError::Json { path: path.into(), source };
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(json)?;
+        match value["schema_version"].as_u64() {
+            Some(found) if found != u64::from(SCHEMA_VERSION) => {
+                Err(MetricsError::Version { path: path.into(), found })
+            }
+            _ => serde_json::from_value(value).map_err(json),
+        }
+    }
+
+    /// Writes `metrics.json` atomically: it appears complete or not at all.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), MetricsError> {
+        let json = serde_json::to_string_pretty(self)
+            .map_err(|source| MetricsError::Json { path: path.into(), source })?;
+        Ok(simile_data::write_file(path, json)?)
+    }
+}

@@ -1,0 +1,171 @@
+//! Reference and candidate as histograms over the same bins, with their ratio below.
+
+use super::axis::Axis;
+use super::panel::{Look, Panel, Point2};
+use super::scene::{BLUE, GREY_BAND, GREY_FILL, GREY_LINE, Marker, Scene};
+
+/// Share of the height that data may use; the rest is for legend and notes.
+const USED: f64 = 0.71;
+/// A logarithmic ordinate shows no more decades than this below the largest bin.
+const DECADES: f64 = 9.0;
+
+/// The candidate's mark.
+pub(crate) const CANDIDATE: Look = Look { color: BLUE, marker: Marker::Disc, radius: 3.6 };
+
+/// Two histograms with everything written round them.
+pub(crate) struct Overlay<'a> {
+    pub(crate) title: &'a str,
+    /// Small text right of the title.
+    pub(crate) note: String,
+    pub(crate) x_title: String,
+    pub(crate) y_title: &'a str,
+    /// Name of the reference, for the title of the ratio.
+    pub(crate) reference_label: &'a str,
+    pub(crate) x: Axis,
+    pub(crate) log_y: bool,
+    pub(crate) edges: &'a [f64],
+    /// Where the candidate's points lie, one per bin.
+    pub(crate) centers: Vec<f64>,
+    pub(crate) reference: Series<'a>,
+    pub(crate) candidate: Series<'a>,
+}
+
+/// Contents and standard errors of the bins.
+#[derive(Clone, Copy)]
+pub(crate) struct Series<'a> {
+    pub(crate) values: &'a [f64],
+    pub(crate) errors: &'a [f64],
+}
+
+impl Series<'_> {
+    fn upper(&self) -> Vec<f64> {
+        self.values.iter().zip(self.errors).map(|(value, error)| value + error).collect()
+    }
+
+    fn lower(&self) -> Vec<f64> {
+        self.values.iter().zip(self.errors).map(|(value, error)| value - error).collect()
+    }
+}
+
+/// Centres of bins as they appear on a linear or logarithmic axis.
+pub(crate) fn centers(edges: &[f64], log: bool) -> Vec<f64> {
+    let center = |pair: &[f64]| match log && pair[0] > 0.0 {
+        true => (pair[0] * pair[1]).sqrt(),
+        false => 0.5 * (pair[0] + pair[1]),
+    };
+    edges.windows(2).map(center).collect()
+}
+
+/// The upper panel of a figure 720 wide and the ratio panel under it.
+pub(crate) fn stacked(x: Axis, y: Axis, ratio: Axis) -> (Panel, Panel) {
+    let main = Panel { left: 96.0, top: 36.0, width: 600.0, height: 352.0, x: x.clone(), y };
+    (main, Panel { left: 96.0, top: 406.0, width: 600.0, height: 120.0, x, y: ratio })
+}
+
+/// Size of the figure that [`stacked`] fits into.
+pub(crate) const SIZE: (f64, f64) = (720.0, 588.0);
+
+impl Overlay<'_> {
+    /// Draws all but the legend, for which the upper quarter of the returned panel is free.
+    pub(crate) fn draw(&self) -> (Scene, Panel) {
+        let mut scene = Scene::new(SIZE.0, SIZE.1);
+        let ratios = self.ratios();
+        let (main, ratio) = stacked(self.x.clone(), self.ordinate(), ratio_axis(&ratios));
+        self.draw_contents(&mut scene, &main);
+        self.draw_ratio(&mut scene, &ratio, &ratios);
+        (scene, main)
+    }
+
+    fn draw_contents(&self, scene: &mut Scene, panel: &Panel) {
+        let (upper, lower) = (self.reference.upper(), self.reference.lower());
+        panel.boxes(scene, self.edges, None, self.reference.values, GREY_FILL);
+        panel.boxes(scene, self.edges, Some(&lower), &upper, GREY_BAND);
+        panel.steps(scene, self.edges, self.reference.values, 1.5, GREY_LINE);
+        panel.points(scene, &self.candidate_points(), CANDIDATE);
+        panel.frame(scene, false);
+        panel.heading(scene, self.title, &self.note);
+        panel.y_title(scene, self.y_title, 72.0);
+    }
+
+    fn draw_ratio(&self, scene: &mut Scene, panel: &Panel, ratios: &[Point2]) {
+        let relative = |sign: f64| -> Vec<f64> {
+            let bins = self.reference.values.iter().zip(self.reference.errors);
+            bins.map(|(value, error)| if *value > 0.0 { 1.0 + sign * error / value } else { 1.0 }).collect()
+        };
+        panel.boxes(scene, self.edges, Some(&relative(-1.0)), &relative(1.0), GREY_BAND);
+        panel.horizontal(scene, 1.0);
+        panel.points(scene, ratios, CANDIDATE);
+        panel.frame(scene, true);
+        panel.x_title(scene, &self.x_title);
+        panel.y_title(scene, &format!("Ratio to {}", self.reference_label), 72.0);
+    }
+
+    /// Bins where neither sample has anything carry no point.
+    fn candidate_points(&self) -> Vec<Point2> {
+        let bins = self.centers.iter().zip(self.candidate.values.iter().zip(self.candidate.errors));
+        bins.zip(self.reference.values)
+            .filter(|((_, (value, _)), reference)| **value > 0.0 || (!self.log_y && **reference > 0.0))
+            .map(|((x, (y, error)), _)| Point2 { x: *x, y: *y, error: *error })
+            .collect()
+    }
+
+    fn ratios(&self) -> Vec<Point2> {
+        let candidate = self.candidate.values.iter().zip(self.candidate.errors);
+        let bins = self.centers.iter().zip(candidate.zip(self.reference.values));
+        bins.filter(|(_, (_, reference))| **reference > 0.0)
+            .map(|(x, ((y, error), reference))| Point2 { x: *x, y: y / reference, error: error / reference })
+            .collect()
+    }
+
+    fn ordinate(&self) -> Axis {
+        let tops = self.reference.upper().into_iter().chain(self.candidate.upper());
+        let high = tops.filter(|top| top.is_finite()).fold(0.0, f64::max);
+        if high <= 0.0 {
+            return Axis::linear(0.0, 1.0);
+        }
+        if !self.log_y {
+            return Axis::linear(0.0, high).with_headroom(USED);
+        }
+        let values = self.reference.values.iter().chain(self.candidate.values);
+        let low = values.copied().filter(|value| *value > 0.0).fold(high, f64::min);
+        let low = (0.4 * low).max(high * 10f64.powf(-DECADES));
+        Axis::log(low, high).with_headroom(USED)
+    }
+}
+
+/// A range about 1 that holds nine in ten of the ratios known well enough to mean something.
+pub(crate) fn ratio_axis(ratios: &[Point2]) -> Axis {
+    const HALF_RANGES: [f64; 8] = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5];
+    let mut deviations: Vec<f64> = ratios
+        .iter()
+        .filter(|ratio| ratio.y.is_finite() && ratio.error < 0.3)
+        .map(|ratio| (ratio.y - 1.0).abs() + ratio.error)
+        .collect();
+    deviations.sort_by(f64::total_cmp);
+    let needed = deviations.get(deviations.len() * 9 / 10).copied().unwrap_or(1.0);
+    match HALF_RANGES.into_iter().find(|half| *half >= needed) {
+        Some(half) => Axis::linear(1.0 - 1.15 * half, 1.0 + 1.15 * half),
+        None => Axis::linear(0.0, 2.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_axis_follows_the_bulk_and_not_one_bad_bin() {
+        let point = |y| Point2 { x: 0.0, y, error: 0.01 };
+        let mut ratios = vec![point(1.03); 30];
+        ratios.push(point(9.0));
+        let axis = ratio_axis(&ratios);
+        assert!((axis.high() - 1.0575).abs() < 1e-9, "{axis:?}");
+        assert_eq!(ratio_axis(&[]).high(), 2.0);
+    }
+
+    #[test]
+    fn centres_are_geometric_on_a_logarithmic_axis() {
+        assert_eq!(centers(&[1.0, 100.0], true), [10.0]);
+        assert_eq!(centers(&[1.0, 3.0, 5.0], false), [2.0, 4.0]);
+    }
+}

@@ -1,0 +1,59 @@
+//! Colour scales that keep their order in grey print and for every kind of colour vision.
+
+use super::scene::Color;
+
+/// Viridis (S. van der Walt and N. Smith, 2015) at ten even steps, light to dark: ink for energy, paper for none.
+const SEQUENTIAL: [Color; 10] = [
+    [253, 231, 37],
+    [181, 222, 43],
+    [110, 206, 88],
+    [53, 183, 121],
+    [31, 158, 137],
+    [38, 130, 142],
+    [49, 104, 142],
+    [62, 73, 137],
+    [72, 40, 120],
+    [68, 1, 84],
+];
+
+/// Blue to white to vermilion, equally dark at both ends.
+const DIVERGING: [Color; 5] = [[0, 84, 147], [120, 178, 219], [247, 247, 247], [240, 161, 107], [178, 68, 0]];
+
+/// Colour of a fraction of the range, 0 to 1.
+pub(crate) fn sequential(fraction: f64) -> Color {
+    interpolate(&SEQUENTIAL, fraction)
+}
+
+/// Colour of a signed share of the range, −1 to 1; white at 0.
+pub(crate) fn diverging(share: f64) -> Color {
+    interpolate(&DIVERGING, 0.5 * (share + 1.0))
+}
+
+fn interpolate(stops: &[Color], fraction: f64) -> Color {
+    let position = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) } * (stops.len() - 1) as f64;
+    let index = (position as usize).min(stops.len() - 2);
+    let share = position - index as f64;
+    std::array::from_fn(|channel| {
+        let (from, to) = (f64::from(stops[index][channel]), f64::from(stops[index + 1][channel]));
+        (from + share * (to - from)).round() as u8
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sequential_scale_darkens_all_the_way() {
+        let luminance =
+            |[r, g, b]: Color| 0.2126 * f64::from(r) + 0.7152 * f64::from(g) + 0.0722 * f64::from(b);
+        let scale: Vec<f64> = (0..=50).map(|step| luminance(sequential(f64::from(step) / 50.0))).collect();
+        assert!(scale.windows(2).all(|pair| pair[0] > pair[1]), "{scale:?}");
+    }
+
+    #[test]
+    fn the_diverging_scale_is_neutral_in_the_middle_and_ends_beyond_its_range() {
+        assert_eq!(diverging(0.0), [247, 247, 247]);
+        assert_eq!((diverging(-9.0), diverging(9.0)), (DIVERGING[0], DIVERGING[4]));
+    }
+}

@@ -1,0 +1,109 @@
+//! The distribution of one feature in both samples, with ratio, tests, under- and overflow.
+
+use super::Draft;
+use super::axis::Axis;
+use super::font;
+use super::format::{count, percent, probability, significant, titled, unit_text, with_error};
+use super::legend::{Key, MARK, legend};
+use super::overlay::{CANDIDATE, Overlay, Series, centers};
+use super::panel::{LEGEND_SIZE, NOTE_SIZE, Panel};
+use super::scene::{Anchor, GREY_TEXT, Scene};
+use crate::metrics::{FeatureMetrics, HistogramContents, SampleInfo};
+
+/// Distance of lines in notes, in pixels.
+const NOTE_ROW: f64 = 19.0;
+/// Room for the name of a sample beside the test results.
+const LONGEST_NAME: f64 = 210.0;
+
+/// The figure of one feature, for the given section of the gallery.
+pub(super) fn draft(metrics: &FeatureMetrics, samples: [&SampleInfo; 2], section: String) -> Draft {
+    let (feature, histogram) = (&metrics.feature, &metrics.histogram);
+    let unit = feature.unit.as_deref();
+    let edges = &histogram.edges;
+    let (low, high) = (edges.first().copied().unwrap_or(0.0), edges.last().copied().unwrap_or(1.0));
+    let overlay = Overlay {
+        title: &feature.label,
+        note: format!("{} | {} events", count(samples[0].events), count(samples[1].events)),
+        x_title: titled(&feature.label, unit),
+        y_title: if feature.per_event { "Fraction of events per bin" } else { "Entries per event and bin" },
+        reference_label: &samples[0].label,
+        x: Axis::new(low, high, feature.log_x),
+        log_y: feature.log_y,
+        edges,
+        centers: centers(edges, feature.log_x),
+        reference: Series { values: &histogram.reference.values, errors: &histogram.reference.errors },
+        candidate: Series { values: &histogram.candidate.values, errors: &histogram.candidate.errors },
+    };
+    let (mut scene, panel) = overlay.draw();
+    let notes = notes(metrics);
+    sample_legend(&mut scene, &panel, metrics, samples);
+    for (row, note) in notes.iter().enumerate() {
+        let at = (panel.left + panel.width - 16.0, panel.top + 26.0 + row as f64 * NOTE_ROW);
+        scene.text(at, note, NOTE_SIZE, Anchor::End).color(GREY_TEXT);
+    }
+    Draft {
+        name: feature.name.clone(),
+        title: feature.label.clone(),
+        caption: caption(metrics, samples),
+        section,
+        scene,
+    }
+}
+
+/// Legend with the share of entries outside the bins under each name.
+fn sample_legend(scene: &mut Scene, panel: &Panel, metrics: &FeatureMetrics, samples: [&SampleInfo; 2]) {
+    let (left, top) = (panel.left + 16.0, panel.top + 26.0);
+    let looks: [fn(&str) -> Key; 2] = [Key::area, |name| Key::points(name, CANDIDATE)];
+    let contents = [&metrics.histogram.reference, &metrics.histogram.candidate];
+    for (row, ((sample, look), content)) in samples.into_iter().zip(looks).zip(contents).enumerate() {
+        let baseline = top + row as f64 * 2.0 * NOTE_ROW;
+        let name = font::fit(&sample.label, LEGEND_SIZE, false, LONGEST_NAME);
+        legend(scene, (left, baseline), &[look(&name)]);
+        let at = (left + MARK + 8.0, baseline + NOTE_ROW - 1.0);
+        scene.text(at, outside(content), NOTE_SIZE, Anchor::Start).color(GREY_TEXT);
+    }
+}
+
+/// Under- and overflow as shares of all entries.
+fn outside(content: &HistogramContents) -> String {
+    let total: f64 = content.values.iter().sum::<f64>() + content.underflow + content.overflow;
+    match (content.underflow, content.overflow) {
+        (0.0, 0.0) => "no under- or overflow".into(),
+        _ if total > 0.0 => format!(
+            "{} below, {} above",
+            percent(content.underflow / total),
+            percent(content.overflow / total)
+        ),
+        _ => "no entries".into(),
+    }
+}
+
+/// Test results in one line each.
+fn notes(metrics: &FeatureMetrics) -> [String; 3] {
+    let p = |value: Option<f64>| {
+        value.map_or(String::new(), |p| format!(", p = {}", probability(p)).replace("= <", "<"))
+    };
+    let unit = metrics.feature.unit.as_deref().map_or(String::new(), |unit| format!(" {}", unit_text(unit)));
+    let (ks, chi2, wasserstein) = (&metrics.ks, &metrics.chi2, &metrics.wasserstein);
+    [
+        format!(
+            "KS = {} (floor {}){}",
+            significant(ks.statistic, 2),
+            significant(ks.floor, 2),
+            p(ks.p_value)
+        ),
+        format!("χ²/ndf = {:.1}/{}{}", chi2.statistic, chi2.ndf, p(chi2.p_value)),
+        format!(
+            "W₁ = {}{unit} (floor {})",
+            with_error(wasserstein.value, wasserstein.error),
+            significant(wasserstein.floor, 2)
+        ),
+    ]
+}
+
+fn caption(metrics: &FeatureMetrics, samples: [&SampleInfo; 2]) -> String {
+    format!(
+        "{}: {} (grey, band: statistical error) and {} (points); below, their ratio. Shares in the legend lie outside the bins.",
+        metrics.feature.label, samples[0].label, samples[1].label
+    )
+}

@@ -1,0 +1,439 @@
+//! A validation with realistic content, and tests that its figures come out whole.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::scene::{Scene, Shape};
+use super::*;
+use crate::metrics::*;
+use crate::sample::Feature;
+
+/// A normally distributed number (Box and Muller 1958).
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    let (u, v): (f64, f64) = (random.gen_range(f64::MIN_POSITIVE..1.0), random.r#gen());
+    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}
+
+fn contents(values: &[f64], edges: &[f64], events: f64) -> HistogramContents {
+    let inside = |low: f64, high: f64| values.iter().filter(|v| (low..high).contains(*v)).count() as f64;
+    let counts: Vec<f64> = edges.windows(2).map(|pair| inside(pair[0], pair[1])).collect();
+    HistogramContents {
+        values: counts.iter().map(|count| count / events).collect(),
+        errors: counts.iter().map(|count| count.sqrt() / events).collect(),
+        underflow: inside(f64::NEG_INFINITY, edges[0]) / events,
+        overflow: inside(edges[edges.len() - 1], f64::INFINITY) / events,
+        entries: values.len() as u64,
+    }
+}
+
+fn moments(values: &[f64]) -> Moments {
+    let number = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / number;
+    let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / number).sqrt();
+    Moments { mean, mean_error: std / number.sqrt(), std, std_error: std / (2.0 * number).sqrt() }
+}
+
+/// A feature with `draw` as the reference and a slightly shifted and narrowed candidate.
+fn feature(feature: Feature, range: (f64, f64), draw: impl Fn(f64) -> f64, events: usize) -> FeatureMetrics {
+    let mut random = ChaCha8Rng::seed_from_u64(feature.name.len() as u64);
+    let reference: Vec<f64> = (0..events).map(|_| draw(normal(&mut random))).collect();
+    let candidate: Vec<f64> = (0..events).map(|_| draw(0.97 * normal(&mut random) + 0.02)).collect();
+    let edges: Vec<f64> = (0..=45)
+        .map(|edge| f64::from(edge) / 45.0)
+        .map(|t| {
+            if feature.log_x {
+                range.0 * (range.1 / range.0).powf(t)
+            } else {
+                range.0 + t * (range.1 - range.0)
+            }
+        })
+        .collect();
+    let normalisation = if feature.per_event { events as f64 } else { events as f64 / 60.0 };
+    let p_value = feature.per_event.then_some(0.034);
+    FeatureMetrics {
+        ks: KsMetrics { statistic: 0.0131, p_value, floor: 0.0112 },
+        chi2: Chi2Metrics { statistic: 52.3, ndf: 44, p_value },
+        wasserstein: WassersteinMetrics { value: 0.00213, error: 0.00041, floor: 0.00198 },
+        separation_power: Floored { value: 0.0021, floor: 0.0018 },
+        reference: moments(&reference),
+        candidate: moments(&candidate),
+        histogram: HistogramPair {
+            reference: contents(&reference, &edges, normalisation),
+            candidate: contents(&candidate, &edges, normalisation),
+            edges,
+        },
+        feature,
+    }
+}
+
+fn describe(
+    name: &str,
+    label: &str,
+    unit: Option<&str>,
+    log_x: bool,
+    log_y: bool,
+    per_event: bool,
+) -> Feature {
+    Feature { name: name.into(), label: label.into(), unit: unit.map(str::to_owned), log_x, log_y, per_event }
+}
+
+fn features() -> Vec<FeatureMetrics> {
+    let mut features = vec![
+        feature(
+            describe("visible_over_incident", "Visible over incident energy", None, false, false, true),
+            (0.15, 0.24),
+            |z| 0.195 + 0.011 * z,
+            12_500,
+        ),
+        feature(
+            describe("total_energy", "Total visible energy", Some("MeV"), true, false, true),
+            (50.0, 20_000.0),
+            |z| (7.0 + z).exp(),
+            12_500,
+        ),
+        feature(
+            describe("depth", "Shower depth", Some("X0"), false, true, true),
+            (2.0, 18.0),
+            |z| 9.0 + 1.6 * z,
+            12_500,
+        ),
+        feature(
+            describe("cell_energy", "Energy per cell", Some("MeV"), true, true, false),
+            (1e-2, 1e4),
+            |z| (0.8 + 2.1 * z).exp(),
+            400_000,
+        ),
+    ];
+    for layer in 1..=3 {
+        let (name, label) = (format!("layer_energy_{layer}"), format!("Energy in layer {layer}"));
+        let scale = 400.0 * f64::from(layer);
+        features.push(feature(
+            describe(&name, &label, Some("MeV"), false, true, true),
+            (0.0, 5.0 * scale),
+            move |z| scale * (0.5 * z).exp(),
+            12_500,
+        ));
+    }
+    features
+}
+
+fn response() -> ResponseMetrics {
+    let bins = (0..5)
+        .map(|bin| {
+            let (low, high) =
+                (500.0 * 100f64.powf(f64::from(bin) / 5.0), 500.0 * 100f64.powf(f64::from(bin + 1) / 5.0));
+            let energy = (low * high).sqrt();
+            let resolution = (0.09f64.powi(2) * 1000.0 / energy + 0.007f64.powi(2)).sqrt();
+            let point = |scale: f64, narrow: f64| ResponsePoint {
+                events: 2500,
+                mean: 0.195 * (1.0 - 0.03 * (1000.0 / energy).sqrt()) * scale,
+                mean_error: 0.195 * resolution / 50.0,
+                resolution: resolution * narrow,
+                resolution_error: resolution / 70.0,
+            };
+            ResponseBin {
+                energy_low: low,
+                energy_high: high,
+                energy_mean: energy,
+                reference: point(1.0, 1.0),
+                candidate: point(1.0007, if bin == 0 { 0.96 } else { 0.97 }),
+            }
+        })
+        .collect();
+    ResponseMetrics { bins, mean_deviation: 0.0007, resolution_deviation: 0.04 }
+}
+
+fn classifier(name: &str, auc: f64) -> C2stMetrics {
+    let curve =
+        |auc: f64| (0..=50).map(|i| f64::from(i) / 50.0).map(|x: f64| [x, x.powf(1.0 / auc - 1.0)]).collect();
+    C2stMetrics {
+        name: name.into(),
+        classifier: "MLP 3×256".into(),
+        auc,
+        error: 0.004,
+        floor: 0.502,
+        floor_error: 0.003,
+        seeds: 3,
+        events_per_class: 12_500,
+        roc: curve(auc),
+        floor_roc: curve(0.502),
+    }
+}
+
+fn profiles() -> Profiles {
+    let r_edges_mm = vec![0.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0];
+    let layers = (0..3)
+        .map(|layer| {
+            let energy = [350.0, 900.0, 240.0][layer];
+            let voxels = |tilt: f64| -> Vec<f64> {
+                (0..8 * 6)
+                    .map(|voxel| (f64::from(voxel % 6), f64::from(voxel / 6)))
+                    .map(|(ring, sector)| {
+                        energy / 10.0
+                            * (-1.3 * ring).exp()
+                            * (1.0 + tilt * (ring - 1.0) + 0.3 * tilt * (sector - 3.5))
+                    })
+                    .collect()
+            };
+            let mean = |scale: f64, tilt: f64| LayerMean {
+                energy_mev: energy * scale,
+                energy_error_mev: 4.0,
+                voxels_mev: voxels(tilt),
+            };
+            LayerProfile {
+                x0: [6.0 * layer as f64, 6.0 * (layer as f64 + 1.0)],
+                r_edges_mm: r_edges_mm.clone(),
+                n_alpha: 8,
+                reference: mean(1.0, 0.0),
+                candidate: mean(1.006, 0.02),
+            }
+        })
+        .collect();
+    Profiles { layers }
+}
+
+/// A validation of showers with every part present, one gate failed.
+pub(crate) fn example() -> Metrics {
+    let info = |label: &str, file: &str| SampleInfo {
+        label: label.into(),
+        events: 12_500,
+        sum_of_weights: 12_500.0,
+        files: vec![file.into()],
+    };
+    let gate = |name: &str, value, limit, passed| Gate {
+        name: name.into(),
+        bound: Bound::Max,
+        value,
+        limit,
+        passed,
+    };
+    Metrics {
+        schema_version: SCHEMA_VERSION,
+        reference: info("Geant4", "test.parquet"),
+        candidate: info("surrogate", "generated.parquet"),
+        features: features(),
+        response: Some(response()),
+        global: GlobalMetrics {
+            c2st: vec![classifier("voxels", 0.523), classifier("observables", 0.552)],
+            correlation_distance: Some(Floored { value: 0.013, floor: 0.009 }),
+        },
+        profiles: Some(profiles()),
+        gates: vec![
+            gate("c2st.voxels.auc", 0.523, 0.53, true),
+            gate("c2st.observables.auc", 0.552, 0.54, false),
+            gate("response.mean_deviation", 0.0007, 0.005, true),
+        ],
+        verdict: Verdict::Fail,
+    }
+}
+
+/// A training of twelve epochs.
+pub(crate) fn example_curves() -> LearningCurves {
+    let epochs = (1..=12)
+        .map(|epoch| {
+            let (t, wave) = (epoch as f64 / 12.0, (epoch as f64 * 2.3).sin());
+            EpochPoint {
+                epoch,
+                train_loss: -120.0 - 60.0 * (1.0 - (-5.0 * t).exp()),
+                validation_loss: -118.0 - 58.0 * (1.0 - (-5.0 * t).exp()) + wave,
+                learning_rate: 1e-3 * (std::f64::consts::PI * t).sin().max(1e-3),
+                seconds: 23.0,
+            }
+        })
+        .collect();
+    LearningCurves { epochs, loss_label: "Negative log-likelihood per event".into() }
+}
+
+#[test]
+fn every_feature_and_part_has_a_figure_in_both_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = example();
+    let figures = write_plots(&metrics, Some(&example_curves()), &folder.path().join("plots")).unwrap();
+    let names: Vec<&str> = figures.iter().map(|figure| figure.name.as_str()).collect();
+    let fixed = [
+        "mean_response",
+        "resolution",
+        "roc_voxels",
+        "roc_observables",
+        "longitudinal_profile",
+        "average_shower_layer_0",
+        "learning_curves",
+    ];
+    for name in metrics.features.iter().map(|feature| feature.feature.name.as_str()).chain(fixed) {
+        assert!(names.contains(&name), "no figure {name} among {names:?}");
+    }
+    for figure in &figures {
+        assert_eq!(std::fs::read_to_string(&figure.svg_path).unwrap(), figure.svg);
+        assert!(std::fs::read(&figure.png_path).unwrap().starts_with(b"\x89PNG"), "{}", figure.name);
+        assert!(!figure.title.is_empty() && !figure.caption.is_empty() && !figure.section.is_empty());
+    }
+    let files = std::fs::read_dir(folder.path().join("plots")).unwrap().count();
+    assert_eq!(files, 2 * figures.len(), "a temporary file was left behind, or two figures share a name");
+}
+
+#[test]
+fn figures_of_one_section_follow_each_other() {
+    let drafts = drafts(&example(), Some(&example_curves()));
+    let mut sections: Vec<&str> = drafts.iter().map(|draft| draft.section.as_str()).collect();
+    sections.dedup();
+    let distinct: BTreeSet<&str> = sections.iter().copied().collect();
+    assert_eq!(sections.len(), distinct.len(), "{sections:?}");
+    assert!(distinct.contains("Layer by layer"), "{sections:?}");
+}
+
+#[test]
+fn names_are_safe_for_files_and_distinct() {
+    let mut metrics = example();
+    metrics.features.truncate(3);
+    for (feature, name) in metrics.features.iter_mut().zip(["a/b", "a b", "../A_B"]) {
+        feature.feature.name = name.into();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let figures = write_plots(&metrics, None, folder.path()).unwrap();
+    let names: BTreeSet<&str> = figures.iter().map(|figure| figure.name.as_str()).collect();
+    assert!(names.contains("a_b") && names.contains("a_b_2"), "{names:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2 * figures.len());
+}
+
+#[test]
+fn an_unwritable_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plots");
+    std::fs::write(&file, "in the way").unwrap();
+    let error = write_plots(&example(), None, &file).unwrap_err().to_string();
+    assert!(error.contains("plots"), "{error}");
+}
+
+/// Histograms without content, contents that are not numbers, and a sample without events.
+fn broken() -> Vec<Metrics> {
+    let set = |value: f64| {
+        let mut metrics = example();
+        for feature in &mut metrics.features {
+            for contents in [&mut feature.histogram.reference, &mut feature.histogram.candidate] {
+                contents.values.fill(value);
+                contents.errors.fill(value);
+                (contents.underflow, contents.overflow) = (value, value);
+            }
+            feature.wasserstein = WassersteinMetrics { value, error: value, floor: value };
+        }
+        for bin in &mut metrics.response.as_mut().unwrap().bins {
+            bin.candidate = ResponsePoint {
+                events: 0,
+                mean: value,
+                mean_error: value,
+                resolution: value,
+                resolution_error: value,
+            };
+            bin.reference = bin.candidate;
+        }
+        for layer in &mut metrics.profiles.as_mut().unwrap().layers {
+            layer.reference.voxels_mev.fill(value);
+            layer.candidate.voxels_mev.fill(value);
+        }
+        metrics.global.c2st[0].roc.clear();
+        metrics.global.c2st[1].roc = vec![[value, value]; 3];
+        metrics
+    };
+    vec![set(0.0), set(f64::NAN), set(f64::INFINITY), set(-1.0), set(1e300)]
+}
+
+fn points_of(shape: &Shape) -> Vec<(f64, f64)> {
+    match shape {
+        Shape::Line { points, .. } | Shape::Polygon { points, .. } => points.clone(),
+        Shape::Boxes { boxes, .. } => boxes.iter().flat_map(|b| [(b[0], b[1]), (b[2], b[3])]).collect(),
+        Shape::Disc { center, .. } => vec![*center],
+        Shape::Text(text) => vec![text.at],
+    }
+}
+
+#[test]
+fn broken_numbers_never_reach_a_figure() {
+    for metrics in broken() {
+        for draft in drafts(&metrics, None) {
+            let Scene { width, height, shapes } = &draft.scene;
+            for point in shapes.iter().flat_map(points_of) {
+                let inside = (0.0..=*width).contains(&point.0) && (0.0..=*height).contains(&point.1);
+                assert!(inside, "{}: {point:?} is outside the figure", draft.name);
+            }
+            let svg = render::svg(&draft.scene);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{}", draft.name);
+        }
+    }
+}
+
+/// Whether tags nest and close, attributes are quoted, and no bare `<` or `&` stands in text.
+fn well_formed(svg: &str) -> Result<(), String> {
+    let mut open = Vec::new();
+    for part in svg.split('<').skip(1) {
+        let (tag, text) = part.split_once('>').ok_or_else(|| format!("unclosed tag <{part}"))?;
+        if let Some(name) = tag.strip_prefix('/') {
+            if open.pop() != Some(name) {
+                return Err(format!("</{name}> closes nothing"));
+            }
+        } else if !tag.ends_with('/') {
+            open.push(tag.split_whitespace().next().unwrap_or(""));
+        }
+        let bare = text
+            .split('&')
+            .skip(1)
+            .find(|entity| !["lt;", "gt;", "amp;", "quot;", "apos;"].iter().any(|e| entity.starts_with(e)));
+        if tag.matches('"').count() % 2 != 0 || bare.is_some() {
+            return Err(format!("<{tag}>{text}"));
+        }
+    }
+    if open.is_empty() { Ok(()) } else { Err(format!("never closed: {open:?}")) }
+}
+
+#[test]
+fn svg_is_well_formed_whatever_the_labels_say() {
+    let mut metrics = example();
+    metrics.reference.label = "<Geant4> & \"friends\"".into();
+    metrics.features[0].feature.label = "p < 0 && 'q' > 1".into();
+    for draft in drafts(&metrics, Some(&example_curves())) {
+        well_formed(&render::svg(&draft.scene)).unwrap_or_else(|fault| panic!("{}: {fault}", draft.name));
+    }
+    assert!(well_formed("<svg><text>a</svg>").is_err() && well_formed("<svg>a & b</svg>").is_err());
+}
+
+/// Texts of a figure as boxes `[left, top, right, bottom]`, capital height above the baseline.
+fn text_boxes(scene: &Scene) -> Vec<(String, [f64; 4])> {
+    let texts = scene.shapes.iter().filter_map(|shape| match shape {
+        Shape::Text(text) if !text.text.is_empty() => Some(text),
+        _ => None,
+    });
+    texts
+        .map(|text| {
+            let ((x, y), width) = (text.origin(), font::width(&text.text, text.size, text.bold));
+            let area = if text.vertical {
+                [x - 0.75 * text.size, y - width, x, y]
+            } else {
+                [x, y - 0.75 * text.size, x + width, y]
+            };
+            (text.text.clone(), area)
+        })
+        .collect()
+}
+
+#[test]
+fn no_text_overlaps_another_or_leaves_the_figure() {
+    let mut long = example();
+    long.reference.label = "Geant4 11.4, FTFP_BERT".into();
+    long.candidate.label = "spline flow, 10 couplings".into();
+    long.features[0].feature.label = "Energy-weighted radial width of the shower over all layers".into();
+    for metrics in [example(), long] {
+        for draft in drafts(&metrics, Some(&example_curves())) {
+            let boxes = text_boxes(&draft.scene);
+            for (index, (text, [left, top, right, bottom])) in boxes.iter().enumerate() {
+                let inside = *left >= 0.0
+                    && *top >= 0.0
+                    && *right <= draft.scene.width
+                    && *bottom <= draft.scene.height;
+                assert!(inside, "{}: “{text}” leaves the figure", draft.name);
+                for (other, [l, t, r, b]) in &boxes[index + 1..] {
+                    let apart = right <= l || r <= left || bottom <= t || b <= top;
+                    assert!(apart, "{}: “{text}” overlaps “{other}”", draft.name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The statistics against scipy; `validation/golden/golden.py` made the numbers.
+
+use serde::Deserialize;
+
+use super::*;
+use crate::histogram::{Binning, Histogram};
+use crate::sample::FeatureColumn;
+use crate::testing::{column, weighted};
+
+#[derive(Deserialize)]
+struct Golden {
+    samples: Vec<SampleCase>,
+    kolmogorov: Vec<[f64; 2]>,
+    counts: Vec<CountsCase>,
+    weighted_counts: Vec<WeightedCase>,
+    auc: Vec<AucCase>,
+}
+
+#[derive(Deserialize)]
+struct SampleCase {
+    name: String,
+    a: Vec<f32>,
+    b: Vec<f32>,
+    weights_a: Option<Vec<f32>>,
+    weights_b: Option<Vec<f32>>,
+    ks: f64,
+    ks_p_exact: Option<f64>,
+    wasserstein: f64,
+    mean_a: f64,
+    std_a: f64,
+    effective_a: f64,
+}
+
+#[derive(Deserialize)]
+struct CountsCase {
+    name: String,
+    a: Vec<u32>,
+    b: Vec<u32>,
+    statistic: f64,
+    ndf: usize,
+    p_value: f64,
+}
+
+#[derive(Deserialize)]
+struct WeightedCase {
+    name: String,
+    w1: Vec<f64>,
+    s1: Vec<f64>,
+    w2: Vec<f64>,
+    s2: Vec<f64>,
+    statistic: f64,
+    ndf: usize,
+    p_value: f64,
+}
+
+#[derive(Deserialize)]
+struct AucCase {
+    name: String,
+    negative: Vec<f64>,
+    positive: Vec<f64>,
+    auc: f64,
+}
+
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("../../golden/golden.json")).expect("golden.py writes this form")
+}
+
+#[track_caller]
+fn close(name: &str, found: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (found - expected).abs() <= tolerance * expected.abs().max(1e-12),
+        "{name}: {found} instead of {expected}"
+    );
+}
+
+fn make_column(values: Vec<f32>, weights: Option<Vec<f32>>) -> FeatureColumn {
+    match weights {
+        Some(weights) => weighted(values, weights),
+        None => column(values),
+    }
+}
+
+#[test]
+fn distances_and_moments() {
+    for case in golden().samples {
+        let name = &case.name;
+        let columns = (make_column(case.a, case.weights_a), make_column(case.b, case.weights_b));
+        let order = |column: &FeatureColumn| Ordered::new(column, &Grouping::new(column.values.len(), 1));
+        let (a, b) = (order(&columns.0), order(&columns.1));
+        close(name, kolmogorov_smirnov(&a, &b), case.ks, 1e-12);
+        close(name, wasserstein(&a, &b), case.wasserstein, 1e-12);
+        close(name, wasserstein_with_error(&a, &b).0, case.wasserstein, 1e-12);
+        close(name, a.effective_entries(), case.effective_a, 1e-12);
+        let found = moments(&columns.0);
+        close(name, found.mean, case.mean_a, 1e-12);
+        close(name, found.std, case.std_a, 1e-12);
+    }
+}
+
+/// The asymptotic p-value stands for the exact one, except that ties leave the latter undefined.
+#[test]
+fn ks_p_values_approach_the_exact_ones() {
+    for case in golden().samples.iter().filter(|case| !case.name.contains("ties")) {
+        let Some(exact) = case.ks_p_exact else { continue };
+        let found = ks_p_value(case.ks, case.a.len() as f64, case.b.len() as f64);
+        assert!((found - exact).abs() < 0.02, "{}: {found} instead of {exact}", case.name);
+    }
+}
+
+#[test]
+fn kolmogorov_distribution() {
+    for [lambda, expected] in golden().kolmogorov {
+        close(&format!("λ = {lambda}"), kolmogorov_sf(lambda), expected, 1e-10);
+    }
+}
+
+/// A histogram with given sums of weights and of squared weights: pairs of entries `w/n ± d`.
+fn histogram(sumw: &[f64], sumw2: &[f64]) -> Histogram {
+    let mut histogram = Histogram::new(Binning::linear(0.0, sumw.len() as f64, sumw.len()));
+    for (bin, (w, s)) in sumw.iter().zip(sumw2).enumerate() {
+        let pairs = (w * w / s / 2.0).ceil();
+        let mean = w / (2.0 * pairs);
+        let deviation = (s / (2.0 * pairs) - mean * mean).sqrt();
+        for _ in 0..pairs as usize {
+            histogram.fill(bin as f64 + 0.5, mean + deviation);
+            histogram.fill(bin as f64 + 0.5, mean - deviation);
+        }
+    }
+    histogram
+}
+
+#[test]
+fn chi2_of_counts() {
+    for case in golden().counts {
+        let fill = |counts: &[u32]| {
+            let mut histogram = Histogram::new(Binning::linear(0.0, counts.len() as f64, counts.len()));
+            for (bin, &count) in counts.iter().enumerate() {
+                (0..count).for_each(|_| histogram.fill(bin as f64 + 0.5, 1.0));
+            }
+            histogram
+        };
+        let found = chi2_homogeneity(&fill(&case.a), &fill(&case.b));
+        close(&case.name, found.statistic, case.statistic, 1e-12);
+        close(&case.name, found.p_value, case.p_value, 1e-9);
+        assert_eq!(found.ndf, case.ndf, "{}", case.name);
+    }
+}
+
+#[test]
+fn chi2_of_weights() {
+    for case in golden().weighted_counts {
+        let found = chi2_homogeneity(&histogram(&case.w1, &case.s1), &histogram(&case.w2, &case.s2));
+        close(&case.name, found.statistic, case.statistic, 1e-9);
+        close(&case.name, found.p_value, case.p_value, 1e-8);
+        assert_eq!(found.ndf, case.ndf, "{}", case.name);
+    }
+}
+
+#[test]
+fn area_under_the_roc_curve() {
+    for case in golden().auc {
+        close(&case.name, Auc::of(&case.negative, &case.positive).value, case.auc, 1e-12);
+    }
+}

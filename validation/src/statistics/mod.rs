@@ -1,0 +1,20 @@
+//! Two-sample tests and distances of one-dimensional weighted samples.
+
+mod auc;
+mod chi2;
+mod distances;
+#[cfg(test)]
+mod golden;
+mod kolmogorov;
+mod moments;
+mod ordered;
+mod separation;
+
+pub use auc::{Auc, roc};
+pub use chi2::{Chi2, chi2_homogeneity};
+pub use distances::{kolmogorov_smirnov, wasserstein, wasserstein_with_error};
+pub use kolmogorov::{kolmogorov_sf, ks_p_value};
+pub use moments::moments;
+pub(crate) use ordered::reduced_size;
+pub use ordered::{Grouping, Ordered};
+pub use separation::separation_power;

@@ -1,0 +1,169 @@
+//! The compared columns of one data set, read and checked.
+
+use ndarray::{Array2, ArrayView2, Axis, s};
+use simile_data::{DataError, Dataset, Events};
+
+use crate::error::ValidationError;
+use crate::statistics::Grouping;
+use crate::validate::ValidateOptions;
+
+/// Events below which the groups behind errors and floors are empty.
+const MIN_EVENTS: usize = 2 * Grouping::GROUPS;
+
+/// Events of one sample in memory.
+pub(crate) struct Table {
+    /// Name of the sample.
+    pub(crate) label: String,
+    /// Files read.
+    pub(crate) files: Vec<String>,
+    /// Number of events.
+    pub(crate) events: usize,
+    /// Event weights; `None` for unit weights.
+    pub(crate) weights: Option<Vec<f32>>,
+    /// Incident energies, all positive.
+    pub(crate) incident: Option<Vec<f32>>,
+    /// Voxel energies `[events, voxels]` with those below threshold set to zero.
+    pub(crate) voxels: Option<Array2<f32>>,
+    /// Other columns `[events, width]`.
+    pub(crate) columns: Vec<(String, Array2<f32>)>,
+}
+
+impl Table {
+    /// Reads the columns that `options` names. Memory: the compared events and one block.
+    pub(crate) fn read(
+        dataset: &Dataset,
+        label: &str,
+        options: &ValidateOptions,
+    ) -> Result<Self, ValidationError> {
+        let data_error = |source| ValidationError::Data { sample: label.to_owned(), source };
+        let mut reader = Reader::new(dataset, label, options).map_err(data_error)?;
+        let limit = reader.events as u64;
+        let scan = dataset.scan().columns(&reader.names()).limit(Some(limit));
+        for block in scan.events().map_err(data_error)? {
+            reader.add(&block.map_err(data_error)?, options)?;
+        }
+        reader.finish(dataset, options)
+    }
+
+    /// Sum of the event weights.
+    pub(crate) fn sum_of_weights(&self) -> f64 {
+        match &self.weights {
+            Some(weights) => weights.iter().map(|&weight| f64::from(weight)).sum(),
+            None => self.events as f64,
+        }
+    }
+}
+
+/// Matrices being filled block by block.
+struct Reader<'a> {
+    label: &'a str,
+    events: usize,
+    filled: usize,
+    columns: Vec<(String, Array2<f32>)>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(dataset: &Dataset, label: &'a str, options: &ValidateOptions) -> Result<Self, DataError> {
+        let available = usize::try_from(dataset.num_rows()).unwrap_or(usize::MAX);
+        let events = options.max_events.unwrap_or(available).min(available);
+        let mut columns: Vec<(String, Array2<f32>)> = Vec::new();
+        let roles = [&options.weight, &options.incident, &options.voxels];
+        for name in roles.into_iter().flatten().chain(&options.columns) {
+            if columns.iter().all(|(known, _)| known != name) {
+                columns.push((name.clone(), Array2::zeros((events, dataset.column_width(name)?))));
+            }
+        }
+        Ok(Self { label, events, filled: 0, columns })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    fn add(&mut self, block: &Events, options: &ValidateOptions) -> Result<(), ValidationError> {
+        let range = self.filled..self.filled + block.len();
+        for (name, matrix) in &mut self.columns {
+            let values = block
+                .column(name)
+                .map_err(|source| ValidationError::Data { sample: self.label.to_owned(), source })?;
+            let requirement = |value: f32| {
+                if options.incident.as_ref() == Some(name) && value <= 0.0 {
+                    Some("a positive energy")
+                } else if options.voxels.as_ref() == Some(name) && value < 0.0 {
+                    Some("an energy of 0 or more")
+                } else {
+                    None
+                }
+            };
+            check_values(self.label, name, block, values, requirement)?;
+            matrix.slice_mut(s![range.clone(), ..]).assign(&values);
+        }
+        self.filled = range.end;
+        Ok(())
+    }
+
+    fn finish(mut self, dataset: &Dataset, options: &ValidateOptions) -> Result<Table, ValidationError> {
+        let sample = self.label.to_owned();
+        if self.filled < MIN_EVENTS {
+            return Err(ValidationError::TooFewEvents { sample, events: self.filled, needed: MIN_EVENTS });
+        }
+        let weights = self.scalar(options.weight.as_ref())?;
+        let incident = self.scalar(options.incident.as_ref())?;
+        let threshold = options.threshold_mev;
+        let voxels = options
+            .voxels
+            .as_ref()
+            .and_then(|name| self.get(name))
+            .map(|energies| energies.mapv(|energy| if energy < threshold { 0.0 } else { energy }));
+        let columns =
+            options.columns.iter().filter_map(|name| Some((name.clone(), self.get(name)?.to_owned())));
+        let columns: Vec<_> = columns.collect();
+        self.columns.clear();
+        let files = dataset.files().iter().map(|file| file.path.display().to_string()).collect();
+        let table = Table { label: sample, files, events: self.filled, weights, incident, voxels, columns };
+        let sum = table.sum_of_weights();
+        match &options.weight {
+            Some(column) if sum <= 0.0 => {
+                Err(ValidationError::Weights { sample: table.label, column: column.clone(), sum })
+            }
+            _ => Ok(table),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<ArrayView2<'_, f32>> {
+        let column = self.columns.iter().find(|(known, _)| known == name)?;
+        Some(column.1.slice(s![..self.filled, ..]))
+    }
+
+    fn scalar(&self, name: Option<&String>) -> Result<Option<Vec<f32>>, ValidationError> {
+        let Some((name, values)) = name.and_then(|name| Some((name, self.get(name)?))) else {
+            return Ok(None);
+        };
+        match values.ncols() {
+            1 => Ok(Some(values.index_axis(Axis(1), 0).to_vec())),
+            found => {
+                let sample = self.label.to_owned();
+                Err(ValidationError::NotScalar { sample, column: name.clone(), found })
+            }
+        }
+    }
+}
+
+/// Reports the first value of a block for which `requirement` names what it should have been.
+fn check_values(
+    sample: &str,
+    column: &str,
+    block: &Events,
+    values: ArrayView2<'_, f32>,
+    requirement: impl Fn(f32) -> Option<&'static str>,
+) -> Result<(), ValidationError> {
+    for (row, values) in block.rows.iter().zip(values.rows()) {
+        for &value in values {
+            if let Some(requirement) = requirement(value) {
+                let (sample, column) = (sample.to_owned(), column.to_owned());
+                return Err(ValidationError::Value { sample, column, row: *row, value, requirement });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Samples for the unit tests.
+
+use rand_distr::{Distribution, Normal};
+use simile_data::random;
+
+use crate::sample::{Feature, FeatureColumn};
+
+pub(crate) fn feature(name: &str) -> Feature {
+    Feature { name: name.into(), label: name.into(), unit: None, log_x: false, log_y: false, per_event: true }
+}
+
+pub(crate) fn column(values: Vec<f32>) -> FeatureColumn {
+    FeatureColumn { feature: feature("x"), values, weights: None, events: None }
+}
+
+pub(crate) fn weighted(values: Vec<f32>, weights: Vec<f32>) -> FeatureColumn {
+    FeatureColumn { weights: Some(weights), ..column(values) }
+}
+
+/// `n` values of a Gaussian of unit width.
+pub(crate) fn gaussian(n: usize, mean: f64, seed: u64) -> Vec<f32> {
+    let normal = Normal::new(mean, 1.0).expect("a positive width");
+    let mut rng = random::stream(seed, "validation/testing", 0);
+    (0..n).map(|_| normal.sample(&mut rng) as f32).collect()
+}

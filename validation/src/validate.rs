@@ -1,0 +1,377 @@
+//! The whole comparison of two data sets.
+
+use ndarray::{Array2, Axis};
+use rand::Rng;
+use rayon::prelude::*;
+use simile_data::{Dataset, random};
+use simile_physics::Geometry;
+
+use crate::c2st::{C2stOptions, TwoSampleClassifier, c2st};
+use crate::compare::{Side, compare};
+use crate::correlation::correlation_distance;
+use crate::error::ValidationError;
+use crate::features::{Calorimeter, Extraction, extract, voxel_inputs};
+use crate::gates::{GateRule, apply_gates, check_gates};
+use crate::metrics::{
+    C2stMetrics, FeatureMetrics, GlobalMetrics, Metrics, Profiles, ResponseMetrics, SCHEMA_VERSION,
+    SampleInfo, Verdict,
+};
+use crate::profiles::{Showers, profiles};
+use crate::response::{ResponseSample, quantile_edges, response_metrics};
+use crate::statistics::Grouping;
+use crate::table::Table;
+
+/// Bins of incident energy if no edges are given: one per factor 2.5 between 0.5 and 50 GeV.
+pub const DEFAULT_RESPONSE_BINS: usize = 5;
+
+/// What to compare and how.
+#[derive(Clone, Debug)]
+pub struct ValidateOptions {
+    /// Scalar column of the incident energy (MeV), a condition.
+    pub incident: Option<String>,
+    /// Column of the voxel energies (MeV); needs `incident` and a geometry in the reference's metadata.
+    pub voxels: Option<String>,
+    /// Other columns to compare, scalars or fixed-size lists.
+    pub columns: Vec<String>,
+    /// Scalar column of the event weights, in both data sets.
+    pub weight: Option<String>,
+    /// Voxels below this energy (MeV) count as empty, in both data sets alike.
+    pub threshold_mev: f32,
+    /// Ascending edges of the bins of incident energy; `None` for [`DEFAULT_RESPONSE_BINS`] equally filled ones.
+    pub response_edges: Option<Vec<f64>>,
+    /// Protocol of the classifier tests.
+    pub c2st: C2stOptions,
+    /// Events read from each data set at most; `None` for all. They are held in memory.
+    pub max_events: Option<usize>,
+    /// Seed of all random choices.
+    pub seed: u64,
+    /// Name of the reference in legends.
+    pub reference_label: String,
+    /// Name of the candidate in legends.
+    pub candidate_label: String,
+    /// Limits that decide the verdict.
+    pub gates: Vec<GateRule>,
+}
+
+impl Default for ValidateOptions {
+    fn default() -> Self {
+        Self {
+            incident: None,
+            voxels: None,
+            columns: Vec::new(),
+            weight: None,
+            threshold_mev: 0.0,
+            response_edges: None,
+            c2st: C2stOptions::default(),
+            max_events: None,
+            seed: 0,
+            reference_label: "reference".into(),
+            candidate_label: "candidate".into(),
+            gates: Vec::new(),
+        }
+    }
+}
+
+impl ValidateOptions {
+    /// Checks what can be checked without the data.
+    ///
+    /// # Errors
+    /// Names the option out of range.
+    pub fn check(&self) -> Result<(), ValidationError> {
+        if !(self.threshold_mev.is_finite() && self.threshold_mev >= 0.0) {
+            return Err(ValidationError::Threshold { threshold_mev: self.threshold_mev });
+        }
+        let edges = self.response_edges.iter().find(|edges| {
+            let ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);
+            edges.len() < 2 || !ascending || edges.iter().any(|edge| !edge.is_finite())
+        });
+        if let Some(edges) = edges {
+            return Err(ValidationError::ResponseEdges { edges: edges.clone() });
+        }
+        Ok(self.c2st.check()?)
+    }
+}
+
+/// Compares `candidate` with `reference`. Without a classifier the classifier tests are left out. `progress` is told
+/// what has been done.
+///
+/// # Errors
+/// When an option is out of range, a data set cannot be read, has too few events or values out of range, when the calorimeters differ, when a
+/// gate names no figure, or when the classifier fails.
+pub fn validate(
+    reference: &Dataset,
+    candidate: &Dataset,
+    options: &ValidateOptions,
+    classifier: Option<&dyn TwoSampleClassifier>,
+    progress: &dyn Fn(&str),
+) -> Result<Metrics, ValidationError> {
+    options.check()?;
+    let comparison = Comparison::read(reference, candidate, options)?;
+    let [events, candidates] =
+        [&comparison.reference, &comparison.candidate].map(|loaded| loaded.table.events);
+    progress(&format!("{events} reference and {candidates} candidate events read"));
+    let mut metrics = comparison.metrics()?;
+    progress(&format!("{} features compared", metrics.features.len()));
+    if let Some(classifier) = classifier {
+        let views = comparison.views();
+        check_gates(&options.gates, &figure_names(&metrics, &views))?;
+        metrics.global.c2st = comparison.c2st(views, classifier, progress)?;
+    }
+    apply_gates(&mut metrics, &options.gates)?;
+    Ok(metrics)
+}
+
+/// Inputs of a classifier test for both samples.
+struct View {
+    name: &'static str,
+    reference: Array2<f32>,
+    candidate: Array2<f32>,
+}
+
+/// Figures that there will be once the classifiers have run, so that a misspelt gate is found before them.
+fn figure_names(metrics: &Metrics, views: &[View]) -> Vec<String> {
+    let tests = views.iter().flat_map(|view| C2stMetrics::figure_names(view.name));
+    tests.chain(metrics.figures().into_iter().map(|(name, _)| name)).collect()
+}
+
+/// One data set, read and reduced to features.
+struct Loaded {
+    table: Table,
+    extraction: Extraction,
+    grouping: Grouping,
+}
+
+impl Loaded {
+    fn new(table: Table, extraction: Extraction, seed: u64) -> Self {
+        let grouping = Grouping::new(table.events, seed);
+        Self { table, extraction, grouping }
+    }
+
+    fn info(&self) -> SampleInfo {
+        let Table { label, files, events, .. } = &self.table;
+        let sum_of_weights = self.table.sum_of_weights();
+        SampleInfo { label: label.clone(), events: *events, sum_of_weights, files: files.clone() }
+    }
+
+    fn side(&self, column: usize) -> Result<Side<'_>, ValidationError> {
+        let column = &self.extraction.sample.columns[column];
+        let sum: f64 = (0..column.values.len()).map(|i| column.weight(i)).sum();
+        if sum > 0.0 {
+            let sum_of_weights = self.extraction.sample.sum_of_weights;
+            return Ok(Side { column, grouping: &self.grouping, sum_of_weights });
+        }
+        Err(ValidationError::EmptyFeature {
+            sample: self.table.label.clone(),
+            feature: column.feature.name.clone(),
+            label: column.feature.label.clone(),
+        })
+    }
+}
+
+/// Both samples, ready to be compared.
+struct Comparison<'a> {
+    options: &'a ValidateOptions,
+    shower: Option<(Geometry, Calorimeter)>,
+    reference: Loaded,
+    candidate: Loaded,
+}
+
+impl<'a> Comparison<'a> {
+    fn read(
+        reference: &Dataset,
+        candidate: &Dataset,
+        options: &'a ValidateOptions,
+    ) -> Result<Self, ValidationError> {
+        let (reference_label, candidate_label) = (&options.reference_label, &options.candidate_label);
+        let of_reference = |source| ValidationError::Data { sample: reference_label.clone(), source };
+        let shower = shower(reference, candidate, options)?;
+        let units = reference.units().map_err(of_reference)?;
+        let tables = (
+            Table::read(reference, reference_label, options)?,
+            Table::read(candidate, candidate_label, options)?,
+        );
+        check_widths(&tables.0, &tables.1)?;
+        let calorimeter = shower.as_ref().map(|(_, calorimeter)| calorimeter);
+        let extracted = |table: &Table| extract(table, calorimeter, options.incident.as_ref(), &units);
+        let extractions = (extracted(&tables.0), extracted(&tables.1));
+        check_features(&extractions.0)?;
+        Ok(Self {
+            options,
+            shower,
+            reference: Loaded::new(tables.0, extractions.0, options.seed),
+            candidate: Loaded::new(tables.1, extractions.1, options.seed),
+        })
+    }
+
+    /// Everything but classifier tests and gates.
+    fn metrics(&self) -> Result<Metrics, ValidationError> {
+        let (reference, candidate) = (&self.reference, &self.candidate);
+        let samples = (&reference.extraction.sample, &candidate.extraction.sample);
+        let seed = self.options.seed;
+        let correlation_distance = correlation_distance(samples.0, samples.1, &reference.grouping, seed);
+        Ok(Metrics {
+            schema_version: SCHEMA_VERSION,
+            reference: reference.info(),
+            candidate: candidate.info(),
+            features: self.features()?,
+            response: self.response(),
+            global: GlobalMetrics { c2st: Vec::new(), correlation_distance },
+            profiles: self.profiles(),
+            gates: Vec::new(),
+            verdict: Verdict::Pass,
+        })
+    }
+
+    fn features(&self) -> Result<Vec<FeatureMetrics>, ValidationError> {
+        let columns = 0..self.reference.extraction.sample.columns.len();
+        let sides: Vec<_> = columns
+            .map(|column| Ok((self.reference.side(column)?, self.candidate.side(column)?)))
+            .collect::<Result<_, ValidationError>>()?;
+        Ok(sides.into_par_iter().map(|(a, b)| compare(a, b, self.options.seed)).collect())
+    }
+
+    fn response(&self) -> Option<ResponseMetrics> {
+        let (_, calorimeter) = self.shower.as_ref()?;
+        let reference = self.reference.extraction.response(calorimeter)?;
+        let candidate = self.candidate.extraction.response(calorimeter)?;
+        let incident = self.reference.table.incident.as_ref()?;
+        let quantiles = || quantile_edges(incident, DEFAULT_RESPONSE_BINS);
+        let edges = self.options.response_edges.clone().unwrap_or_else(quantiles);
+        response_metrics(
+            response_sample(&self.reference.table, &reference)?,
+            response_sample(&self.candidate.table, &candidate)?,
+            &edges,
+        )
+    }
+
+    fn profiles(&self) -> Option<Profiles> {
+        let (geometry, _) = self.shower.as_ref()?;
+        Some(profiles(geometry, showers_of(&self.reference.table)?, showers_of(&self.candidate.table)?))
+    }
+
+    /// Inputs of the classifier tests.
+    fn views(&self) -> Vec<View> {
+        let calorimeter = self.shower.as_ref().map(|(_, calorimeter)| calorimeter);
+        let view = |name, inputs: &dyn Fn(&Loaded) -> Option<Array2<f32>>| {
+            Some(View { name, reference: inputs(&self.reference)?, candidate: inputs(&self.candidate)? })
+        };
+        let voxels = view("voxels", &|loaded| voxel_inputs(&loaded.table));
+        let observables =
+            view("observables", &|loaded| loaded.extraction.observable_inputs(&loaded.table, calorimeter));
+        voxels.into_iter().chain(observables).collect()
+    }
+
+    fn c2st(
+        &self,
+        views: Vec<View>,
+        classifier: &dyn TwoSampleClassifier,
+        progress: &dyn Fn(&str),
+    ) -> Result<Vec<C2stMetrics>, ValidationError> {
+        let Self { options, reference, candidate, .. } = self;
+        views
+            .into_iter()
+            .map(|view| {
+                let truth = unweight(view.reference, &reference.table, options)?;
+                let fake = unweight(view.candidate, &candidate.table, options)?;
+                let (truth, fake) = (truth.view(), fake.view());
+                Ok(c2st(view.name, truth, fake, classifier, &options.c2st, options.seed, progress)?)
+            })
+            .collect()
+    }
+}
+
+fn response_sample<'a>(table: &'a Table, response: &'a [f32]) -> Option<ResponseSample<'a>> {
+    Some(ResponseSample { incident: table.incident.as_ref()?, response, weights: table.weights.as_deref() })
+}
+
+fn showers_of(table: &Table) -> Option<Showers<'_>> {
+    Some(Showers { voxels: table.voxels.as_ref()?.view(), weights: table.weights.as_deref() })
+}
+
+/// The calorimeter of the reference, which the voxels of both samples must fit.
+fn shower(
+    reference: &Dataset,
+    candidate: &Dataset,
+    options: &ValidateOptions,
+) -> Result<Option<(Geometry, Calorimeter)>, ValidationError> {
+    let Some(voxels) = &options.voxels else {
+        return Ok(None);
+    };
+    if options.incident.is_none() {
+        return Err(ValidationError::NoIncident { voxels: voxels.clone() });
+    }
+    let labelled = [(reference, &options.reference_label), (candidate, &options.candidate_label)];
+    let [geometry, other] = labelled.map(|(dataset, sample)| {
+        dataset.geometry().map_err(|source| ValidationError::Data { sample: sample.clone(), source })
+    });
+    let Some(geometry) = geometry? else {
+        let (sample, voxels) = (options.reference_label.clone(), voxels.clone());
+        return Err(ValidationError::NoGeometry { sample, key: Geometry::METADATA_KEY, voxels });
+    };
+    if other?.is_some_and(|other| other != geometry) {
+        let (reference, candidate) = (options.reference_label.clone(), options.candidate_label.clone());
+        return Err(ValidationError::GeometryMismatch { reference, candidate });
+    }
+    for (dataset, sample) in labelled {
+        let width = dataset.column_width(voxels);
+        let found = width.map_err(|source| ValidationError::Data { sample: sample.clone(), source })?;
+        let expected = geometry.n_voxels();
+        if found != expected {
+            let source_of_width = "the geometry".to_owned();
+            let (sample, column) = (sample.clone(), voxels.clone());
+            return Err(ValidationError::Width { sample, column, found, expected, source_of_width });
+        }
+    }
+    let calorimeter = Calorimeter::new(&geometry, options.threshold_mev);
+    Ok(Some((geometry, calorimeter)))
+}
+
+/// Other columns must have the same number of elements in both samples.
+fn check_widths(reference: &Table, candidate: &Table) -> Result<(), ValidationError> {
+    for ((column, truth), (_, fake)) in reference.columns.iter().zip(&candidate.columns) {
+        if truth.ncols() != fake.ncols() {
+            return Err(ValidationError::Width {
+                sample: candidate.label.clone(),
+                column: column.clone(),
+                found: fake.ncols(),
+                expected: truth.ncols(),
+                source_of_width: reference.label.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// There must be features, each with a name of its own.
+fn check_features(extraction: &Extraction) -> Result<(), ValidationError> {
+    let mut names: Vec<&str> =
+        extraction.sample.columns.iter().map(|column| column.feature.name.as_str()).collect();
+    if names.is_empty() {
+        return Err(ValidationError::NoFeatures);
+    }
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(ValidationError::DuplicateFeature { feature: pair[0].to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Events drawn with probability weight / largest weight: a sample of unit weights with the same distribution, which
+/// every classifier can use.
+fn unweight(
+    inputs: Array2<f32>,
+    table: &Table,
+    options: &ValidateOptions,
+) -> Result<Array2<f32>, ValidationError> {
+    let (Some(weights), Some(column)) = (&table.weights, &options.weight) else {
+        return Ok(inputs);
+    };
+    if let Some(event) = weights.iter().position(|&weight| weight < 0.0) {
+        let (sample, column, value) = (table.label.clone(), column.clone(), weights[event]);
+        return Err(ValidationError::NegativeWeight { sample, column, event, value });
+    }
+    let largest = weights.iter().copied().fold(0.0, f32::max);
+    let mut rng = random::stream(options.seed, "validation/unweight", 0);
+    let kept: Vec<usize> = (0..weights.len()).filter(|&i| rng.gen_range(0.0..largest) < weights[i]).collect();
+    Ok(inputs.select(Axis(0), &kept))
+}

@@ -1,0 +1,6 @@
+//! Whole comparisons of Parquet files.
+
+mod errors;
+mod geant4;
+mod showers;
+mod toy;
