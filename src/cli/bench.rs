@@ -1,0 +1,51 @@
+//! `simile bench`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use simile_data::{Dataset, Events};
+
+use super::Outcome;
+use super::options::Common;
+use crate::models::bundle::Bundle;
+use crate::sampling;
+
+/// Measure how many events a model generates per second on one core
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  simile bench runs/quickstart/model --conditions data/samples/photons_compact_test.parquet"
+)]
+pub(super) struct Bench {
+    /// Folder of the model, `model` in a run directory
+    model: PathBuf,
+    /// Parquet file or glob with the condition columns of the model
+    #[arg(long, required = true, value_name = "FILE")]
+    conditions: Vec<String>,
+    /// Batch sizes
+    #[arg(long, value_delimiter = ',', default_value = "1,16,256,1024", value_name = "N,…")]
+    batch: Vec<usize>,
+    /// Seconds to measure each
+    #[arg(long, default_value_t = 2.0, value_name = "S")]
+    seconds: f64,
+}
+
+impl Bench {
+    pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
+        let device = common.device()?;
+        let bundle = Bundle::load(&self.model, &device)?;
+        let columns: Vec<&str> =
+            bundle.manifest.condition_columns.iter().map(|(name, _)| name.as_str()).collect();
+        let dataset = Dataset::open(&self.conditions)?;
+        let scan = dataset.scan().derive(&bundle.manifest.config.data.derived).columns(&columns);
+        let blocks: Result<Vec<Events>, _> = scan.limit(Some(sampling::CHUNK)).events()?.collect();
+        let conditions = Events::concat(&blocks?)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+        println!("{:>8}  {:>12}  {:>14}", "batch", "events/s", "latency");
+        for &batch in &self.batch {
+            let rate =
+                pool.install(|| sampling::throughput(&bundle, &conditions, batch, self.seconds, &device))?;
+            println!("{batch:>8}  {rate:>12.0}  {:>11.3} ms", 1e3 * batch as f64 / rate);
+        }
+        Ok(Outcome::Success)
+    }
+}

@@ -1,0 +1,92 @@
+//! The command line: one file per subcommand.
+//!
+//! Exit codes: 0 success, 1 a validation gate failed, 2 an error. Results go to standard output, messages and progress
+//! to standard error.
+
+mod bench;
+mod completions;
+mod config;
+mod inspect;
+mod options;
+mod run;
+mod sample;
+mod stage;
+mod terminal;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use options::Common;
+
+/// Fast surrogate simulation for particle physics, validated against reference Monte Carlo.
+#[derive(Parser)]
+#[command(
+    name = "simile",
+    version,
+    after_help = "Examples:\n  \
+        simile run configs/quickstart.toml\n  \
+        simile sample runs/quickstart/model --conditions events.parquet -o generated.parquet --n 100000\n  \
+        simile validate --reference full.parquet --candidate generated.parquet --incident incident_energy --voxels voxels -o check\n\n\
+        Exit codes: 0 success, 1 a validation gate failed, 2 an error."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Run),
+    Prepare(run::Prepare),
+    Train(stage::Train),
+    Generate(stage::Generate),
+    Compare(stage::Compare),
+    Report(stage::Report),
+    Sample(sample::Sample),
+    Validate(validate::Validate),
+    Inspect(inspect::Inspect),
+    Bench(bench::Bench),
+    Config(config::Config),
+    Completions(completions::Completions),
+}
+
+/// What a command that ran to its end says about the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Success,
+    GateFailed,
+}
+
+/// Parses the arguments, runs the command, and returns the exit code.
+pub fn main() -> ExitCode {
+    let Cli { command, common } = Cli::parse();
+    match common.start().and_then(|()| run(command, &common)) {
+        Ok(Outcome::Success) => ExitCode::SUCCESS,
+        Ok(Outcome::GateFailed) => ExitCode::from(1),
+        Err(error) => {
+            common.report_error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Run(command) => command.run(common),
+        Command::Prepare(command) => command.run(common),
+        Command::Train(command) => command.run(common),
+        Command::Generate(command) => command.run(common),
+        Command::Compare(command) => command.run(common),
+        Command::Report(command) => command.run(common),
+        Command::Sample(command) => command.run(common),
+        Command::Validate(command) => command.run(common),
+        Command::Inspect(command) => command.run(common),
+        Command::Bench(command) => command.run(common),
+        Command::Config(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    }
+}

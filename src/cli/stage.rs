@@ -1,0 +1,89 @@
+//! The single stages of a run: `simile train`, `generate`, `compare` and `report`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use simile_validation::Metrics;
+use simile_validation::metrics::{Bound, Verdict};
+
+use super::Outcome;
+use super::options::Common;
+use crate::pipeline::{self, RunDirectory, Stage};
+
+/// A stage as a subcommand on a run directory.
+macro_rules! stage_command {
+    ($(#[$doc:meta])* $name:ident, $stage:expr) => {
+        $(#[$doc])*
+        #[derive(Args)]
+        pub(super) struct $name {
+            /// Run directory
+            run: PathBuf,
+        }
+
+        impl $name {
+            pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
+                let mut run = RunDirectory::open(&self.run)?;
+                pipeline::run_stage(&mut run, $stage, &common.device()?, &mut common.terminal())?;
+                finish(&run, $stage)
+            }
+        }
+    };
+}
+
+stage_command!(
+    /// Train the model of a prepared run; goes on from its checkpoint if there is one
+    Train,
+    Stage::Train
+);
+stage_command!(
+    /// Generate the events of a run that are compared with the reference
+    Generate,
+    Stage::Sample
+);
+stage_command!(
+    /// Compare the generated events of a run with the reference
+    Compare,
+    Stage::Validate
+);
+stage_command!(
+    /// Draw the figures and write the report of a run
+    Report,
+    Stage::Report
+);
+
+fn finish(run: &RunDirectory, stage: Stage) -> anyhow::Result<Outcome> {
+    match stage {
+        Stage::Validate | Stage::Report => print_verdict(run),
+        _ => Ok(Outcome::Success),
+    }
+}
+
+/// Prints gates, verdict and the report's path.
+pub(super) fn print_verdict(run: &RunDirectory) -> anyhow::Result<Outcome> {
+    let metrics = Metrics::read(&run.metrics())?;
+    let outcome = print_gates(&metrics);
+    if run.is_done(Stage::Report) {
+        println!("report   {}", run.report().display());
+    }
+    Ok(outcome)
+}
+
+/// Prints the gates, failed ones first, and the verdict.
+pub(super) fn print_gates(metrics: &Metrics) -> Outcome {
+    let (passed, failed): (Vec<_>, Vec<_>) = metrics.gates.iter().partition(|gate| gate.passed);
+    for (word, gates) in [("FAILED", failed), ("passed", passed)] {
+        for gate in gates {
+            let bound = if gate.bound == Bound::Max { "at most" } else { "at least" };
+            println!("{word}   {} = {:.4}, must be {bound} {}", gate.name, gate.value, gate.limit);
+        }
+    }
+    match metrics.verdict {
+        Verdict::Pass => Outcome::Success,
+        Verdict::Fail => {
+            println!("verdict  fail");
+            return Outcome::GateFailed;
+        }
+    };
+    println!("verdict  pass");
+    Outcome::Success
+}

@@ -1,0 +1,135 @@
+//! `simile validate`: any two files.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use simile_data::Dataset;
+use simile_validation::c2st::TwoSampleClassifier;
+use simile_validation::plots::write_plots;
+use simile_validation::report::{ReportContext, write_report};
+
+use super::Outcome;
+use super::options::Common;
+use super::stage::print_gates;
+use crate::models::MlpClassifier;
+use crate::validation::ValidationConfig;
+
+/// Compare two samples of events: full simulation, surrogate, two generators
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    simile validate --reference full.parquet --candidate fast.parquet --columns pt,eta,mass -o check\n  \
+    simile validate --reference full.parquet --candidate fast.parquet --incident incident_energy --voxels voxels -o check")]
+pub(super) struct Validate {
+    /// Parquet file or glob taken as truth; may be repeated
+    #[arg(long, required = true, value_name = "FILE")]
+    reference: Vec<String>,
+    /// Parquet file or glob to judge; may be repeated
+    #[arg(long, required = true, value_name = "FILE")]
+    candidate: Vec<String>,
+    /// TOML file with the keys of the [validation] table of a run
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder for metrics.json, plots and report.html
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Columns to compare
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    columns: Vec<String>,
+    /// Column of the incident energy in MeV
+    #[arg(long, value_name = "NAME")]
+    incident: Option<String>,
+    /// Column of the voxel energies in MeV
+    #[arg(long, value_name = "NAME")]
+    voxels: Option<String>,
+    /// Voxels below this energy in MeV count as empty in both samples
+    #[arg(long, value_name = "MEV")]
+    threshold: Option<f64>,
+    /// Column of event weights, in both samples
+    #[arg(long, value_name = "NAME")]
+    weight: Option<String>,
+    /// File of gates: [[gate]] tables with metric and max or min
+    #[arg(long, value_name = "FILE")]
+    thresholds: Option<PathBuf>,
+    /// Leave out the neural two-sample classifier
+    #[arg(long)]
+    no_classifier: bool,
+    /// Seed of splits and classifiers
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+}
+
+impl Validate {
+    pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
+        if self.output.exists() {
+            bail!("{} exists: choose another --output", self.output.display());
+        }
+        let config = self.config()?;
+        if config.columns.is_empty() && config.voxels.is_none() {
+            bail!("nothing to compare: name --columns, or --incident and --voxels of a calorimeter");
+        }
+        let reference = Dataset::open(&self.reference)?;
+        let candidate = Dataset::open(&self.candidate)?;
+        let options = config.options(self.seed, ["reference", "candidate"])?;
+        let classifier = MlpClassifier::new(config.classifier.clone(), common.device()?);
+        let classifier: Option<&dyn TwoSampleClassifier> =
+            if self.no_classifier { None } else { Some(&classifier) };
+        let terminal = RefCell::new(common.terminal());
+        let progress = |message: &str| terminal.borrow_mut().message(message);
+        let metrics = simile_validation::validate(&reference, &candidate, &options, classifier, &progress)?;
+
+        std::fs::create_dir_all(&self.output)
+            .with_context(|| format!("cannot create {}", self.output.display()))?;
+        metrics.write(&self.output.join("metrics.json"))?;
+        let figures = write_plots(&metrics, None, &self.output.join("plots"))?;
+        let context = ReportContext {
+            title: "Comparison of two samples".into(),
+            subtitle: format!("{} against {}", self.candidate.join(", "), self.reference.join(", ")),
+            facts: vec![
+                (
+                    "Reference".into(),
+                    format!("{} ({} events)", self.reference.join(", "), metrics.reference.events),
+                ),
+                (
+                    "Candidate".into(),
+                    format!("{} ({} events)", self.candidate.join(", "), metrics.candidate.events),
+                ),
+                ("Seed".into(), self.seed.to_string()),
+                ("simile".into(), env!("CARGO_PKG_VERSION").into()),
+            ],
+            config_toml: toml::to_string(&config).expect("a configuration is representable in TOML"),
+        };
+        let report = self.output.join("report.html");
+        write_report(&report, &context, &metrics, &figures, None)?;
+        let outcome = print_gates(&metrics);
+        println!("report   {}", report.display());
+        Ok(outcome)
+    }
+
+    fn config(&self) -> anyhow::Result<ValidationConfig> {
+        let mut config = match &self.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("in {}", path.display()))?
+            }
+            None => ValidationConfig::default(),
+        };
+        if !self.columns.is_empty() {
+            config.columns.clone_from(&self.columns);
+        }
+        let override_with = |old: &mut Option<String>, new: &Option<String>| {
+            if new.is_some() {
+                old.clone_from(new);
+            }
+        };
+        override_with(&mut config.incident, &self.incident);
+        override_with(&mut config.voxels, &self.voxels);
+        override_with(&mut config.weight, &self.weight);
+        config.threshold_mev = self.threshold.or(config.threshold_mev);
+        config.thresholds = self.thresholds.clone().or(config.thresholds);
+        config.check()?;
+        Ok(config)
+    }
+}

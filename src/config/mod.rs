@@ -1,0 +1,153 @@
+//! The typed configuration of a run: one TOML file, checked completely before any work starts.
+//!
+//! Every table refuses unknown keys. [`RunConfig::load`] reads a file, applies `--set key=value` overrides, and checks
+//! the values; [`schema`] is the JSON Schema committed as `configs/schema.json` for editors.
+
+mod overrides;
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use simile_data::DataConfig;
+use simile_data::preprocessing::PreprocessingConfig;
+use thiserror::Error;
+
+use crate::models::ModelConfig;
+use crate::sampling::SamplingConfig;
+use crate::training::TrainingConfig;
+use crate::validation::ValidationConfig;
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration {path}: {source}")]
+    Read {
+        /// The file
+        path: PathBuf,
+        /// What the system said
+        source: std::io::Error,
+    },
+    /// Not TOML, or not what simile understands; the message of the parser names line and key.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file
+        path: PathBuf,
+        /// The parser's explanation
+        message: String,
+    },
+    /// An override on the command line is not `key=value`.
+    #[error("--set `{0}`: write key=value, for example --set training.epochs=5")]
+    Override(String),
+    /// A value out of range.
+    #[error("`{key} = {value}`: must be {expected}")]
+    Value {
+        /// Dotted key
+        key: String,
+        /// The value given
+        value: String,
+        /// What is allowed
+        expected: String,
+    },
+    /// The data table is inconsistent.
+    #[error("[data] {0}")]
+    Data(#[from] simile_data::DataError),
+    /// The gates cannot be used.
+    #[error("[validation] {0}")]
+    Gates(#[from] simile_validation::GateError),
+}
+
+impl ConfigError {
+    /// A value out of range.
+    pub fn value(key: impl Into<String>, value: impl Display, expected: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), value: value.to_string(), expected: expected.into() }
+    }
+}
+
+/// The configuration of a run.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Title of the report.
+    #[serde(default = "default_title")]
+    pub title: String,
+    /// Seed of all random numbers of the run.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Input files and the roles of their columns.
+    pub data: DataConfig,
+    /// Transforms of each column between files and model; columns not named here are standardised.
+    #[serde(default)]
+    pub preprocessing: PreprocessingConfig,
+    /// The surrogate.
+    pub model: ModelConfig,
+    /// Optimisation.
+    #[serde(default)]
+    pub training: TrainingConfig,
+    /// Generation of events to be validated.
+    #[serde(default)]
+    pub sampling: SamplingConfig,
+    /// Comparison with the reference.
+    #[serde(default)]
+    pub validation: ValidationConfig,
+}
+
+fn default_title() -> String {
+    "Surrogate validation".into()
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+impl RunConfig {
+    /// Reads and checks a configuration; `overrides` are `dotted.key=value`, with TOML values.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not understood, or holds a value out of range.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+        let parse = |message: String| ConfigError::Parse { path: path.to_path_buf(), message };
+        // Without overrides the text itself is parsed, so that errors can point at its lines.
+        let mut config: Self = if overrides.is_empty() {
+            toml::from_str(&text).map_err(|error| parse(error.to_string()))?
+        } else {
+            let mut table: toml::Table = toml::from_str(&text).map_err(|error| parse(error.to_string()))?;
+            for entry in overrides {
+                overrides::apply(&mut table, entry)?;
+            }
+            table.try_into().map_err(|error: toml::de::Error| parse(error.to_string()))?
+        };
+        config.check()?;
+        config.validation.resolve(&config.data, &config.preprocessing)?;
+        Ok(config)
+    }
+
+    /// Checks values that types alone cannot.
+    ///
+    /// # Errors
+    /// Names the key and the allowed range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.data.check()?;
+        self.model.check()?;
+        self.training.check()?;
+        self.sampling.check()?;
+        self.validation.check()
+    }
+
+    /// The configuration with all defaults written out, as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a run configuration is representable in TOML")
+    }
+}
+
+/// JSON Schema of [`RunConfig`], pretty-printed.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(RunConfig);
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is representable in JSON");
+    text.push('\n');
+    text
+}

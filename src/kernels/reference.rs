@@ -1,0 +1,163 @@
+//! The kernels as compositions of Burn operations: what the fused ones are compared with, and what runs on devices and
+//! element types without a fused kernel. Differentiated by Burn.
+
+use burn::tensor::{Bool, Int, Tensor, TensorData, activation};
+
+use super::spline::{DERIVATIVE_SHIFT, MIN_BIN, MIN_DERIVATIVE};
+use super::{Activation, AdamWStep, Columns, Spline};
+
+/// See [`super::linear`].
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
+    let z = x.matmul(weight) + bias.unsqueeze();
+    match activation {
+        Activation::Identity => z,
+        Activation::Relu => activation::relu(z),
+        Activation::LeakyRelu(slope) => activation::leaky_relu(z, slope.into()),
+        Activation::Tanh => z.tanh(),
+    }
+}
+
+/// See [`super::permute_columns`].
+pub fn permute_columns(x: Tensor<2>, columns: &Columns) -> Tensor<2> {
+    let indices: Vec<i64> = columns.as_slice().iter().map(|&c| c.into()).collect();
+    let length = indices.len();
+    let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [length]), &x.device());
+    x.select(1, indices)
+}
+
+/// See [`super::adamw`].
+pub fn adamw<const D: usize>(
+    [parameter, first, second, average]: [Tensor<D>; 4],
+    grad: Tensor<D>,
+    step: AdamWStep,
+) -> [Tensor<D>; 4] {
+    let grad = grad * step.gradient_scale;
+    let first = first * step.beta_1 + grad.clone() * (1.0 - step.beta_1);
+    let second = second * step.beta_2 + grad.square() * (1.0 - step.beta_2);
+    let size = (second.clone() / step.correction_2).sqrt() + step.epsilon;
+    let update = first.clone() / step.correction_1 / size + parameter.clone() * step.weight_decay;
+    let parameter = parameter - update * step.learning_rate;
+    let average = average * step.average_decay + parameter.clone() * (1.0 - step.average_decay);
+    [parameter, first, second, average]
+}
+
+/// See [`super::spline`].
+pub fn spline(parameters: Tensor<2>, x: Tensor<2>, spline: Spline) -> (Tensor<2>, Tensor<2>) {
+    let curve = Curve::new(parameters, x.dims(), spline);
+    let v = x.clone().clamp(-spline.bound, spline.bound).unsqueeze_dim::<3>(2);
+    let bin = curve.bin(curve.left_x.clone(), v.clone());
+    let xi = (v - bin.left_x.clone()) / bin.width.clone();
+    let (numerator, denominator) = bin.fraction(xi.clone());
+    let y = bin.left_y.clone() + bin.height.clone() * numerator / denominator.clone();
+    let log = bin.log_derivative(xi, denominator);
+    inside_or_identity(x, y, log, spline)
+}
+
+/// See [`super::spline_inverse`].
+pub fn spline_inverse(parameters: Tensor<2>, y: Tensor<2>, spline: Spline) -> (Tensor<2>, Tensor<2>) {
+    let curve = Curve::new(parameters, y.dims(), spline);
+    let v = y.clone().clamp(-spline.bound, spline.bound).unsqueeze_dim::<3>(2);
+    let bin = curve.bin(curve.left_y.clone(), v.clone());
+    let dy = v - bin.left_y.clone();
+    let q = bin.q();
+    let a = bin.height.clone() * (bin.slope.clone() - bin.d0.clone()) + dy.clone() * q.clone();
+    let b = bin.height.clone() * bin.d0.clone() - dy.clone() * q;
+    let c = -bin.slope.clone() * dy;
+    let root = (b.clone().square() - a * c.clone() * 4.0).clamp_min(0.0).sqrt();
+    let xi = (c * 2.0 / (-b - root)).clamp(0.0, 1.0);
+    let (_, denominator) = bin.fraction(xi.clone());
+    let x = bin.left_x.clone() + xi.clone() * bin.width.clone();
+    let log = -bin.log_derivative(xi, denominator);
+    inside_or_identity(y, x, log, spline)
+}
+
+fn inside_or_identity(
+    v: Tensor<2>,
+    moved: Tensor<3>,
+    log: Tensor<3>,
+    spline: Spline,
+) -> (Tensor<2>, Tensor<2>) {
+    let outside: Tensor<2, Bool> = v.clone().abs().greater_equal_elem(spline.bound);
+    let moved = moved.squeeze_dim::<2>(2).mask_where(outside.clone(), v);
+    let log = log.squeeze_dim::<2>(2).mask_fill(outside, 0.0);
+    (moved, log.sum_dim(1))
+}
+
+/// Knots `[batch, features, K]` and derivatives `[batch, features, K + 1]`.
+struct Curve {
+    left_x: Tensor<3>,
+    left_y: Tensor<3>,
+    width: Tensor<3>,
+    height: Tensor<3>,
+    derivatives: Tensor<3>,
+}
+
+impl Curve {
+    fn new(parameters: Tensor<2>, [rows, features]: [usize; 2], spline: Spline) -> Self {
+        let k = spline.bins;
+        let parameters = parameters.reshape([rows, features, spline.parameters()]);
+        let [(width, left_x), (height, left_y)] =
+            [0, k].map(|start| bins(parameters.clone().narrow(2, start, k), spline));
+        let inner = parameters.narrow(2, 2 * k, k - 1) + DERIVATIVE_SHIFT;
+        let inner = activation::softplus(inner, 1.0) + MIN_DERIVATIVE;
+        let one = Tensor::ones_like(&width).narrow(2, 0, 1);
+        Self { left_x, left_y, width, height, derivatives: Tensor::cat(vec![one.clone(), inner, one], 2) }
+    }
+
+    /// The bin of every value `[batch, features, 1]` among left edges.
+    fn bin(&self, left: Tensor<3>, v: Tensor<3>) -> Bin {
+        let k = left.dims()[2];
+        let above = v.greater_equal(left).int().sum_dim(2) - 1;
+        let index = above.clamp(0, k as i64 - 1);
+        let take = |t: &Tensor<3>| t.clone().gather(2, index.clone());
+        let (width, height) = (take(&self.width), take(&self.height));
+        Bin {
+            left_x: take(&self.left_x),
+            left_y: take(&self.left_y),
+            slope: height.clone() / width.clone(),
+            width,
+            height,
+            d0: take(&self.derivatives),
+            d1: self.derivatives.clone().gather(2, index + 1),
+        }
+    }
+}
+
+/// Sizes and left edges of bins.
+fn bins(unnormalised: Tensor<3>, spline: Spline) -> (Tensor<3>, Tensor<3>) {
+    let k = spline.bins;
+    let fraction = activation::softmax(unnormalised, 2);
+    let size = (fraction * (1.0 - MIN_BIN * k as f32) + MIN_BIN) * (2.0 * spline.bound);
+    let left = size.clone().cumsum(2) - size.clone() - spline.bound;
+    (size, left)
+}
+
+struct Bin {
+    left_x: Tensor<3>,
+    left_y: Tensor<3>,
+    width: Tensor<3>,
+    height: Tensor<3>,
+    slope: Tensor<3>,
+    d0: Tensor<3>,
+    d1: Tensor<3>,
+}
+
+impl Bin {
+    fn q(&self) -> Tensor<3> {
+        self.d1.clone() + self.d0.clone() - self.slope.clone() * 2.0
+    }
+
+    fn fraction(&self, xi: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let t = xi.clone() * (-xi.clone() + 1.0);
+        let numerator = self.slope.clone() * xi.square() + self.d0.clone() * t.clone();
+        (numerator, self.slope.clone() + self.q() * t)
+    }
+
+    fn log_derivative(&self, xi: Tensor<3>, denominator: Tensor<3>) -> Tensor<3> {
+        let rest = -xi.clone() + 1.0;
+        let bend = self.d1.clone() * xi.clone().square()
+            + self.slope.clone() * xi * rest.clone() * 2.0
+            + self.d0.clone() * rest.square();
+        self.slope.clone().log() * 2.0 + bend.log() - denominator.log() * 2.0
+    }
+}

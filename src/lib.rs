@@ -1,0 +1,17 @@
+//! simile trains fast likenesses of slow particle-physics simulation.
+//!
+//! Events are read from Parquet (`simile_data`), a surrogate is trained on them ([`training`], [`models`]), events are
+//! generated ([`sampling`]) and judged against reference Monte Carlo (`simile_validation`). [`pipeline`] strings these
+//! stages together; [`cli`] is the program.
+
+pub mod cli;
+pub mod config;
+mod files;
+pub mod kernels;
+pub mod models;
+pub mod nn;
+pub mod pipeline;
+pub mod sampling;
+pub mod tensors;
+pub mod training;
+pub mod validation;

@@ -1,0 +1,272 @@
+//! The stages of a run: prepare → train → sample → validate → report.
+
+mod prepare;
+mod report;
+mod run_directory;
+mod train;
+mod validate;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use simile_data::preprocessing::PreprocessingError;
+use simile_data::{DataError, Split};
+use thiserror::Error;
+
+pub use prepare::Summary;
+pub use run_directory::{RunDirectory, RunManifest, Stage, StageRecord};
+
+use crate::config::{ConfigError, RunConfig};
+use crate::files;
+use crate::models::bundle::{Bundle, BundleError};
+use crate::sampling::{self, SampleOptions, SampleSummary, SamplingError, Shard};
+use crate::training::{self, TrainingError};
+
+/// A run that cannot start or go on.
+#[derive(Debug, Error)]
+pub enum PipelineError {
+    /// The output directory is in the way.
+    #[error("{path} exists: choose another --out, or continue that run with --resume")]
+    Exists {
+        /// The directory
+        path: PathBuf,
+    },
+    /// Not a run directory.
+    #[error("{path} is no run directory of simile ({reason})")]
+    NotARun {
+        /// The directory
+        path: PathBuf,
+        /// Why not
+        reason: String,
+    },
+    /// A run is to be resumed with another configuration.
+    #[error(
+        "the configuration differs from that of {path} in [{table}]: resume with the same one, or choose another --out"
+    )]
+    Changed {
+        /// The run directory
+        path: PathBuf,
+        /// Top-level key that differs
+        table: String,
+    },
+    /// A stage needs an earlier one.
+    #[error("{path} has no finished `{needed}` stage: run `simile {needed} {path}` first")]
+    Missing {
+        /// The run directory
+        path: PathBuf,
+        /// The earlier stage
+        needed: &'static str,
+    },
+    /// A split has no events.
+    #[error(
+        "no events for {split}: {} train, {} validation, {} test; check data.select, data.split and data.test_files",
+        counts[0], counts[1], counts[2]
+    )]
+    EmptySplit {
+        /// The split
+        split: &'static str,
+        /// Events of train, validation, test
+        counts: [u64; 3],
+    },
+    /// A value in the input does not fit a transform.
+    #[error("{files}: {source}")]
+    Values {
+        /// The input files
+        files: String,
+        /// Column, row and value
+        source: PreprocessingError,
+    },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Reading or writing events.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A file of the run is damaged.
+    #[error("{path} is damaged ({reason}): run the stage that wrote it again")]
+    Damaged {
+        /// The file
+        path: PathBuf,
+        /// What is wrong
+        reason: String,
+    },
+    /// Between columns and model space.
+    #[error(transparent)]
+    Preprocessing(#[from] PreprocessingError),
+    /// Training.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// The model folder.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Generation.
+    #[error(transparent)]
+    Sampling(#[from] SamplingError),
+    /// Comparison.
+    #[error(transparent)]
+    Validation(#[from] simile_validation::ValidationError),
+    /// Gates.
+    #[error(transparent)]
+    Gates(#[from] simile_validation::GateError),
+    /// Reading or writing results.
+    #[error(transparent)]
+    Metrics(#[from] simile_validation::MetricsError),
+    /// Drawing.
+    #[error(transparent)]
+    Plot(#[from] simile_validation::plots::PlotError),
+    /// Writing the report.
+    #[error(transparent)]
+    Report(#[from] simile_validation::report::ReportError),
+}
+
+/// Told how a run proceeds.
+pub trait Observer: training::Observer + sampling::Observer {
+    /// A stage begins.
+    fn stage(&mut self, stage: Stage);
+    /// Something worth a line.
+    fn message(&mut self, message: &str);
+}
+
+/// What generation took.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerationRecord {
+    /// Events written
+    pub events: u64,
+    /// Wall-clock time of generation alone
+    pub generation_seconds: f64,
+    /// Threads it ran on
+    pub threads: usize,
+    /// Events per second on one thread, in batches of the size used
+    pub events_per_second_one_thread: f64,
+}
+
+/// Runs all stages of a configuration in a new directory, or, with `resume`, what is missing in an existing one.
+///
+/// # Errors
+/// If the directory exists and `resume` is not set, the configuration differs from that of the directory, or a stage
+/// fails.
+pub fn run(
+    config: &RunConfig,
+    out: &Path,
+    resume: bool,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<RunDirectory, PipelineError> {
+    let mut run = if resume && out.exists() { reopen(config, out)? } else { prepare(config, out, observer)? };
+    for stage in Stage::ALL.into_iter().skip(1) {
+        if !run.is_done(stage) {
+            run_stage(&mut run, stage, device, observer)?;
+        }
+    }
+    Ok(run)
+}
+
+/// Runs the first stage in a new directory.
+///
+/// # Errors
+/// If the directory exists, or the input cannot be used; then nothing is written.
+pub fn prepare(
+    config: &RunConfig,
+    out: &Path,
+    observer: &mut dyn Observer,
+) -> Result<RunDirectory, PipelineError> {
+    if out.exists() {
+        return Err(PipelineError::Exists { path: out.to_path_buf() });
+    }
+    // Mistakes in the thresholds are found now rather than after training.
+    config.validation.gates()?;
+    observer.stage(Stage::Prepare);
+    RunDirectory::create(out, config, |run| prepare::prepare(run, observer))
+}
+
+fn reopen(config: &RunConfig, out: &Path) -> Result<RunDirectory, PipelineError> {
+    let run = RunDirectory::open(out)?;
+    let tables = |config: &RunConfig| -> toml::Table {
+        toml::from_str(&config.to_toml()).expect("what was written as TOML can be read")
+    };
+    let (old, new) = (tables(&run.config), tables(config));
+    let changed = old.keys().chain(new.keys()).find(|key| old.get(*key) != new.get(*key));
+    match changed {
+        Some(table) => Err(PipelineError::Changed { path: out.to_path_buf(), table: table.clone() }),
+        None => Ok(run),
+    }
+}
+
+/// Runs one stage after the first, whether or not it was done before.
+///
+/// # Errors
+/// If an earlier stage is missing, or the stage fails.
+pub fn run_stage(
+    run: &mut RunDirectory,
+    stage: Stage,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<(), PipelineError> {
+    if let Some(needed) = Stage::ALL.into_iter().take_while(|s| *s < stage).find(|s| !run.is_done(*s)) {
+        return Err(PipelineError::Missing { path: run.path().to_path_buf(), needed: needed.name() });
+    }
+    observer.stage(stage);
+    let start = Instant::now();
+    match stage {
+        Stage::Prepare => return Err(PipelineError::Exists { path: run.path().to_path_buf() }),
+        Stage::Train => train::train(run, device, observer)?,
+        Stage::Sample => sample(run, device, observer)?,
+        Stage::Validate => validate::validate(run, device, observer)?,
+        Stage::Report => report::report(run, observer)?,
+    }
+    run.finish(stage, start.elapsed().as_secs_f64())
+}
+
+/// Seconds over which the rate on one thread is measured.
+const RATE_SECONDS: f64 = 1.0;
+
+fn sample(run: &RunDirectory, device: &Device, observer: &mut dyn Observer) -> Result<(), PipelineError> {
+    let bundle = Bundle::load(&run.model(), device)?;
+    let conditions = prepare::open(&run.prepared(Split::Test))?;
+    let events = Some(run.config.sampling.events.unwrap_or(conditions.num_rows()));
+    let options = SampleOptions { events, seed: run.config.seed, shard: Shard::default(), strict: false };
+    let out = run.generated();
+    create_parent(&out)?;
+    let SampleSummary { events, generation_seconds, .. } =
+        sampling::sample(&bundle, &conditions, &options, device, &out, observer)?;
+    let record = GenerationRecord {
+        events,
+        generation_seconds,
+        threads: rayon::current_num_threads(),
+        events_per_second_one_thread: one_thread_rate(&bundle, &conditions, device)?,
+    };
+    observer.message(&format!("{:.0} events/s on one thread", record.events_per_second_one_thread));
+    Ok(files::write_json(&run.generation(), &record)?)
+}
+
+fn one_thread_rate(
+    bundle: &Bundle,
+    conditions: &simile_data::Dataset,
+    device: &Device,
+) -> Result<f64, PipelineError> {
+    let columns: Vec<&str> =
+        bundle.manifest.condition_columns.iter().map(|(name, _)| name.as_str()).collect();
+    let scan = conditions.scan().columns(&columns).limit(Some(sampling::CHUNK));
+    let blocks: Result<Vec<_>, DataError> = scan.events()?.collect();
+    let events = simile_data::Events::concat(&blocks?)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be started");
+    Ok(pool
+        .install(|| sampling::throughput(bundle, &events, sampling::CHUNK as usize, RATE_SECONDS, device))?)
+}
+
+fn create_parent(path: &Path) -> Result<(), DataError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(|source| DataError::Io {
+        action: "create",
+        path: parent.to_path_buf(),
+        source,
+    })
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PipelineError> {
+    files::read_json(path)
+        .map_err(|error| PipelineError::Damaged { path: path.to_path_buf(), reason: error.to_string() })
+}

@@ -1,0 +1,227 @@
+//! Stage 1: reads the input, applies selection and split, fits the preprocessing, and writes one Parquet file for each
+//! split with just the columns the run needs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::time::Instant;
+
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use simile_data::preprocessing::PreprocessingError;
+use simile_data::{
+    DataConfig, DataError, Dataset, EventWriter, Events, Preprocessing, Scan, SchemaRef, Split,
+    WriterOptions, event_schema, events_to_batch, random,
+};
+
+use super::{Observer, PipelineError, RunDirectory};
+use crate::files;
+
+/// Events the preprocessing is fitted on at most: its means, widths and quantiles are then known to a few per mille.
+const FITTED_EVENTS: usize = 100_000;
+
+/// What preparation found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// Events read, before selection
+    pub events_read: u64,
+    /// Events to train on
+    pub train: u64,
+    /// Events to watch
+    pub validation: u64,
+    /// Events to compare with
+    pub test: u64,
+    /// SHA-256 of every input file, by path
+    pub files: BTreeMap<String, String>,
+    /// Mean time the reference simulation took for a test event, in seconds, where the input says
+    pub reference_seconds: Option<f64>,
+}
+
+const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+/// Runs the stage; returns its duration.
+pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result<f64, PipelineError> {
+    let start = Instant::now();
+    let config = &run.config.data;
+    let input = Dataset::open(&config.files)?;
+    let test = (!config.test_files.is_empty()).then(|| Dataset::open(&config.test_files)).transpose()?;
+    if let Some(test) = &test {
+        for column in config.numeric_columns().iter().filter(|c| !config.derived.contains_key(*c)) {
+            test.field(column)?;
+        }
+    }
+
+    let folder = run.path().join("prepared");
+    std::fs::create_dir_all(&folder).map_err(|source| DataError::Io {
+        action: "create",
+        path: folder.clone(),
+        source,
+    })?;
+    let rows = input.num_rows() + test.as_ref().map_or(0, Dataset::num_rows);
+    observer.message(&format!("reading {rows} events"));
+    let seed = run.config.seed;
+    let split = config.split_of_files();
+    let assign = |row| split.assign(seed, row);
+    let preprocessing = fit(run, &input, assign)?;
+    files::write_json(&run.preprocessing(), &preprocessing)?;
+
+    let mut outputs = Outputs::create(run, &input, &preprocessing)?;
+    outputs.append(&input, config, assign)?;
+    if let Some(test) = &test {
+        outputs.append(test, config, |_| Split::Test)?;
+    }
+    let counts = outputs.finish()?;
+    check_counts(&counts)?;
+
+    let mut summary = Summary {
+        events_read: rows,
+        train: counts[0],
+        validation: counts[1],
+        test: counts[2],
+        reference_seconds: reference_seconds(run, test.as_ref().unwrap_or(&input))?,
+        ..Summary::default()
+    };
+    for dataset in std::iter::once(&input).chain(&test) {
+        let paths = dataset.files().iter().map(|file| file.path.display().to_string());
+        summary.files.extend(paths.zip(dataset.sha256()?));
+    }
+    files::write_json(&run.summary(), &summary)?;
+    observer.message(&format!(
+        "{} events to train on, {} to validate the training, {} to compare with",
+        summary.train, summary.validation, summary.test
+    ));
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn scan(dataset: &Dataset, config: &DataConfig) -> Scan {
+    let scan = dataset.scan().derive(&config.derived).select(config.select.as_deref());
+    scan.columns(&config.numeric_columns()).limit(config.max_events)
+}
+
+/// Fits the preprocessing on the first training events.
+fn fit(
+    run: &RunDirectory,
+    input: &Dataset,
+    split: impl Fn(u64) -> Split,
+) -> Result<Preprocessing, PipelineError> {
+    let config = &run.config.data;
+    let (mut blocks, mut count) = (Vec::new(), 0);
+    for events in scan(input, config).events()? {
+        let events = events?;
+        let train: Vec<usize> =
+            (0..events.len()).filter(|&i| split(events.rows[i]) == Split::Train).collect();
+        count += train.len();
+        blocks.push(events.select_rows(&train));
+        if count >= FITTED_EVENTS {
+            break;
+        }
+    }
+    let geometry = input.geometry()?;
+    let train = Events::concat(&blocks)?;
+    Preprocessing::fit(
+        &run.config.preprocessing,
+        &config.condition,
+        &config.target,
+        geometry.as_ref(),
+        &train,
+        run.config.seed,
+    )
+    .map_err(|source| in_files(input, source))
+}
+
+/// An error about a value, with the files its row belongs to.
+fn in_files(dataset: &Dataset, source: PreprocessingError) -> PipelineError {
+    let files: Vec<String> = dataset.files().iter().map(|file| file.path.display().to_string()).collect();
+    PipelineError::Values { files: files.join(", "), source }
+}
+
+/// The three files being written.
+struct Outputs<'a> {
+    preprocessing: &'a Preprocessing,
+    noise: ChaCha8Rng,
+    schema: SchemaRef,
+    writers: [EventWriter; 3],
+}
+
+impl<'a> Outputs<'a> {
+    fn create(
+        run: &RunDirectory,
+        input: &Dataset,
+        preprocessing: &'a Preprocessing,
+    ) -> Result<Self, PipelineError> {
+        let roles = preprocessing.condition_columns().chain(preprocessing.target_columns());
+        let weight = run.config.data.weight.iter().map(|column| (column.as_str(), 1));
+        let columns: Vec<(String, usize)> =
+            roles.chain(weight).map(|(c, width)| (c.to_string(), width)).collect();
+        let schema = event_schema(&columns, metadata(input));
+        let create =
+            |split| EventWriter::create(run.prepared(split), schema.clone(), &WriterOptions::default());
+        let writers = [create(Split::Train)?, create(Split::Validation)?, create(Split::Test)?];
+        let noise = random::stream(run.config.seed, "prepare/noise", 0);
+        Ok(Self { preprocessing, noise, schema, writers })
+    }
+
+    /// Writes all events of a data set. Each is taken to model space once, so that a value outside the domain of a
+    /// transform is found now rather than in the middle of training.
+    fn append(
+        &mut self,
+        dataset: &Dataset,
+        config: &DataConfig,
+        split: impl Fn(u64) -> Split,
+    ) -> Result<(), PipelineError> {
+        for events in scan(dataset, config).events()? {
+            let events = events?;
+            self.preprocessing.condition(&events).map_err(|source| in_files(dataset, source))?;
+            self.preprocessing
+                .target(&events, &mut self.noise)
+                .map_err(|source| in_files(dataset, source))?;
+            let assigned: Vec<Split> = events.rows.iter().map(|&row| split(row)).collect();
+            for (writer, wanted) in self.writers.iter_mut().zip(SPLITS) {
+                let positions: Vec<usize> = (0..events.len()).filter(|&i| assigned[i] == wanted).collect();
+                if !positions.is_empty() {
+                    writer.write(&events_to_batch(&events.select_rows(&positions), &self.schema)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<[u64; 3], PipelineError> {
+        let [train, validation, test] = self.writers;
+        Ok([train.finish()?.rows, validation.finish()?.rows, test.finish()?.rows])
+    }
+}
+
+fn check_counts(counts: &[u64; 3]) -> Result<(), PipelineError> {
+    for (count, split) in counts.iter().zip(["train", "validation", "test"]) {
+        // Training can do without validation events.
+        if *count == 0 && split != "validation" {
+            return Err(PipelineError::EmptySplit { split, counts: *counts });
+        }
+    }
+    Ok(())
+}
+
+/// Schema metadata as written to files.
+fn metadata(dataset: &Dataset) -> HashMap<String, String> {
+    dataset.schema().metadata().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Opens one Parquet file, whatever characters its name has.
+pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {
+    Dataset::open(&[path.display().to_string()])
+}
+
+fn reference_seconds(run: &RunDirectory, reference: &Dataset) -> Result<Option<f64>, PipelineError> {
+    let Some(column) = &run.config.validation.time_column else { return Ok(None) };
+    if reference.field(column).is_err() {
+        return Ok(None);
+    }
+    let (mut sum, mut events) = (0.0, 0);
+    for block in reference.scan().columns(&[column.as_str()]).events()? {
+        let block = block?;
+        sum += block.column(column)?.iter().map(|&seconds| f64::from(seconds)).sum::<f64>();
+        events += block.len();
+    }
+    Ok(Some(sum / events as f64))
+}

@@ -1,0 +1,107 @@
+//! Stage 5: draws the figures and writes the report.
+
+use simile_validation::Metrics;
+use simile_validation::plots::{EpochPoint, LearningCurves, write_plots};
+use simile_validation::report::{ReportContext, write_report};
+
+use super::{GenerationRecord, Observer, PipelineError, RunDirectory, Stage, Summary, read};
+use crate::models::bundle::Manifest;
+use crate::training::EpochRecord;
+
+pub(super) fn report(run: &RunDirectory, observer: &mut dyn Observer) -> Result<(), PipelineError> {
+    let metrics = Metrics::read(&run.metrics())?;
+    let manifest = Manifest::load(&run.model())?;
+    let curves = learning_curves(run)?;
+    let figures = write_plots(&metrics, Some(&curves), &run.plots())?;
+    let context = ReportContext {
+        title: run.config.title.clone(),
+        subtitle: format!(
+            "{} surrogate, {} generated events against {} of the reference",
+            manifest.kind, metrics.candidate.events, metrics.reference.events
+        ),
+        facts: facts(run, &manifest)?,
+        config_toml: run.config.to_toml(),
+    };
+    write_report(&run.report(), &context, &metrics, &figures, Some(&curves))?;
+    observer.message(&format!("{} figures; report: {}", figures.len(), run.report().display()));
+    Ok(())
+}
+
+fn learning_curves(run: &RunDirectory) -> Result<LearningCurves, PipelineError> {
+    let path = run.log();
+    let damaged = |reason: String| PipelineError::Damaged { path: path.clone(), reason };
+    let text = std::fs::read_to_string(&path).map_err(|error| damaged(error.to_string()))?;
+    let mut epochs = Vec::new();
+    for line in text.lines() {
+        let mut json: serde_json::Value =
+            serde_json::from_str(line).map_err(|error| damaged(error.to_string()))?;
+        if json["event"] != "epoch" {
+            continue;
+        }
+        json.as_object_mut().map(|object| object.remove("event"));
+        let record: EpochRecord = serde_json::from_value(json).map_err(|error| damaged(error.to_string()))?;
+        epochs.push(EpochPoint {
+            epoch: record.epoch,
+            train_loss: record.train_loss,
+            validation_loss: record.validation_loss.unwrap_or(f64::NAN),
+            learning_rate: record.learning_rate,
+            seconds: record.seconds,
+        });
+    }
+    Ok(LearningCurves { epochs, loss_label: run.config.model.loss_label().to_string() })
+}
+
+/// What a reader wants to know about the run, in the order in which it is shown.
+fn facts(run: &RunDirectory, manifest: &Manifest) -> Result<Vec<(String, String)>, PipelineError> {
+    let summary: Summary = read(&run.summary())?;
+    let generation: GenerationRecord = read(&run.generation())?;
+    let rate = generation.events_per_second_one_thread;
+    let training = &manifest.training;
+    let mut facts = vec![
+        ("Input".to_string(), summary.files.keys().cloned().collect::<Vec<_>>().join(", ")),
+        (
+            "Events".into(),
+            format!("{} training, {} validation, {} test", summary.train, summary.validation, summary.test),
+        ),
+        ("Conditions".into(), run.config.data.condition.join(", ")),
+        ("Targets".into(), run.config.data.target.join(", ")),
+        ("Model".into(), format!("{}, {} parameters", manifest.kind, manifest.parameters)),
+        (
+            "Training".into(),
+            format!(
+                "{} epochs in {}, epoch {} kept",
+                training.epochs,
+                duration(training.seconds),
+                training.best_epoch
+            ),
+        ),
+        (
+            "Generation".into(),
+            format!("{rate:.0} events/s on one thread, in batches of {}", crate::sampling::CHUNK),
+        ),
+    ];
+    if let Some(seconds) = summary.reference_seconds {
+        let speed = format!(
+            "{:.0} times faster than the reference ({:.3} s an event on one core)",
+            rate * seconds,
+            seconds
+        );
+        facts.push(("Speed".into(), speed));
+    }
+    let stages: Vec<String> = Stage::ALL
+        .into_iter()
+        .filter_map(|stage| {
+            run.seconds(stage).map(|seconds| format!("{} {}", stage.name(), duration(seconds)))
+        })
+        .collect();
+    facts.extend([
+        ("Stages".to_string(), stages.join(", ")),
+        ("Seed".into(), run.config.seed.to_string()),
+        ("simile".into(), env!("CARGO_PKG_VERSION").into()),
+    ]);
+    Ok(facts)
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 60.0 { format!("{seconds:.1} s") } else { format!("{:.1} min", seconds / 60.0) }
+}

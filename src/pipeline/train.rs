@@ -1,0 +1,156 @@
+//! Stage 2: trains the model on the prepared events and writes the bundle.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use burn::tensor::Device;
+use sha2::{Digest, Sha256};
+use simile_data::{DataError, Dataset, Preprocessing, Split, random};
+
+use super::{Observer, PipelineError, RunDirectory, Summary, create_parent, prepare, read};
+use crate::models::bundle::{self, FORMAT_VERSION, Manifest, TrainingRecord};
+use crate::models::{Space, with_model};
+use crate::nn::parameters;
+use crate::training::{self, EpochRecord, EventSource, Setup, Trained};
+
+pub(super) fn train(
+    run: &RunDirectory,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<(), PipelineError> {
+    let summary: Summary = read(&run.summary())?;
+    let preprocessing: Preprocessing = read(&run.preprocessing())?;
+    let config = &run.config;
+    let space =
+        Space { conditions: preprocessing.n_condition(), target_groups: preprocessing.target_groups() };
+    let files = [Split::Train, Split::Validation].map(|split| prepare::open(&run.prepared(split)));
+    let [train, validation] = files;
+    let (train, validation) = (train?, validation?);
+    let source = |dataset| {
+        EventSource::new(
+            dataset,
+            &preprocessing,
+            config.data.weight.as_deref(),
+            config.training.window_events,
+        )
+    };
+    let (train_events, validation_events) = (source(&train)?, source(&validation)?);
+    create_parent(&run.checkpoint())?;
+    let setup = Setup {
+        config: &config.training,
+        seed: config.seed,
+        train: &train_events,
+        validation: &validation_events,
+        checkpoint: Some(&run.checkpoint()),
+        fingerprint: &fingerprint(run, &summary),
+    };
+
+    let autodiff = device.clone().autodiff();
+    let mut rng = random::stream(config.seed, "train/init", 0);
+    let mut logged = Logged { log: run.log(), inner: observer, error: None };
+    let (trained, parameters) = with_model!(&config.model, &space, &autodiff, &mut rng, |model| {
+        let parameters = parameters::count(&model);
+        logged.inner.message(&format!(
+            "{} with {parameters} parameters, {} conditions, {} targets",
+            config.model.kind(),
+            space.conditions,
+            space.targets()
+        ));
+        (training::train(model, &autodiff, &setup, &mut logged)?, parameters)
+    });
+    if let Some(error) = logged.error {
+        return Err(error.into());
+    }
+    write_history(run, &trained.history)?;
+    let manifest = manifest(run, summary, space, parameters, &preprocessing, &trained, &train)?;
+    Ok(bundle::save(&run.model(), &manifest, &preprocessing, &trained.weights)?)
+}
+
+/// Hash of what decides the result of training.
+fn fingerprint(run: &RunDirectory, summary: &Summary) -> String {
+    let parts = serde_json::json!({
+        "seed": run.config.seed,
+        "data": run.config.data,
+        "preprocessing": run.config.preprocessing,
+        "model": run.config.model,
+        "training": run.config.training,
+        "files": summary.files,
+    });
+    let digest = Sha256::digest(parts.to_string().as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn manifest(
+    run: &RunDirectory,
+    summary: Summary,
+    space: Space,
+    parameters: usize,
+    preprocessing: &Preprocessing,
+    trained: &Trained,
+    train: &Dataset,
+) -> Result<Manifest, PipelineError> {
+    let columns = |columns: &mut dyn Iterator<Item = (&str, usize)>| -> Vec<(String, usize)> {
+        columns.map(|(name, width)| (name.to_string(), width)).collect()
+    };
+    Ok(Manifest {
+        format_version: FORMAT_VERSION,
+        kind: run.config.model.kind().to_string(),
+        versions: BTreeMap::from([("simile".to_string(), env!("CARGO_PKG_VERSION").to_string())]),
+        space,
+        parameters,
+        condition_columns: columns(&mut preprocessing.condition_columns()),
+        target_columns: columns(&mut preprocessing.target_columns()),
+        geometry: train.geometry()?,
+        units: train.units()?,
+        training: TrainingRecord {
+            files: summary.files,
+            events: summary.train,
+            best_epoch: trained.best_epoch,
+            epochs: trained.history.len(),
+            seconds: trained.history.iter().map(|record| record.seconds).sum(),
+        },
+        config: run.config.clone(),
+    })
+}
+
+/// Passes everything on and writes a line of the log for every epoch.
+struct Logged<'a> {
+    log: std::path::PathBuf,
+    inner: &'a mut dyn Observer,
+    error: Option<DataError>,
+}
+
+impl training::Observer for Logged<'_> {
+    fn start(&mut self, first_epoch: usize, epochs: usize, batches: u64) {
+        self.inner.start(first_epoch, epochs, batches);
+    }
+
+    fn step(&mut self, events: usize, loss: f64) {
+        self.inner.step(events, loss);
+    }
+
+    fn epoch(&mut self, record: &EpochRecord, best: bool) {
+        if let Err(error) = append(&self.log, &line(record)) {
+            self.error.get_or_insert(error);
+        }
+        self.inner.epoch(record, best);
+    }
+}
+
+fn line(record: &EpochRecord) -> String {
+    let mut json = serde_json::to_value(record).expect("a record is representable in JSON");
+    json["event"] = "epoch".into();
+    format!("{json}\n")
+}
+
+fn append(path: &Path, line: &str) -> Result<(), DataError> {
+    let io = |source| DataError::Io { action: "write", path: path.to_path_buf(), source };
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(io)?;
+    file.write_all(line.as_bytes()).map_err(io)
+}
+
+/// Rewrites the log from the history: after a resume, epochs stand in it once.
+fn write_history(run: &RunDirectory, history: &[EpochRecord]) -> Result<(), DataError> {
+    simile_data::write_file(run.log(), history.iter().map(line).collect::<String>())
+}

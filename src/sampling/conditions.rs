@@ -1,0 +1,131 @@
+//! Conditions of the events to generate, read in turn from a data set.
+
+use std::ops::Range;
+
+use simile_data::{DataError, Dataset, Events};
+
+use super::{Observer, SamplingError, names};
+use crate::models::bundle::Bundle;
+
+/// Conditions up to this number of values stay in memory; larger files are read block by block.
+const CACHED_VALUES: u64 = 8 << 20;
+
+/// The conditions of a sample: event i takes row i modulo the number of rows.
+pub(super) struct Conditions<'a> {
+    dataset: &'a Dataset,
+    bundle: &'a Bundle,
+    cached: Option<Events>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Checks that the file has what the model needs.
+    pub(super) fn open(dataset: &'a Dataset, bundle: &'a Bundle) -> Result<Self, SamplingError> {
+        let derived = &bundle.manifest.config.data.derived;
+        let mut width = 0;
+        for (column, expected) in &bundle.manifest.condition_columns {
+            width += *expected as u64;
+            if !derived.contains_key(column) {
+                let found = dataset.column_width(column)?;
+                if found != *expected {
+                    return Err(SamplingError::Width { column: column.clone(), found, expected: *expected });
+                }
+            }
+        }
+        let mut conditions = Self { dataset, bundle, cached: None };
+        if conditions.len() == 0 {
+            return Err(DataError::NoRows {
+                place: dataset
+                    .files()
+                    .iter()
+                    .map(|f| f.path.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }
+            .into());
+        }
+        if conditions.len() * width <= CACHED_VALUES {
+            conditions.cached = Some(conditions.scan(0..conditions.len())?);
+        }
+        Ok(conditions)
+    }
+
+    /// Number of different rows.
+    pub(super) fn len(&self) -> u64 {
+        self.dataset.num_rows()
+    }
+
+    /// Conditions of the events in `range`, in order; `rows` of the result are the event numbers.
+    pub(super) fn read(&mut self, range: Range<u64>) -> Result<Events, SamplingError> {
+        let events: Vec<u64> = range.clone().collect();
+        let mut result = match &self.cached {
+            Some(cached) => {
+                let positions: Vec<usize> =
+                    events.iter().map(|event| (event % self.len()) as usize).collect();
+                cached.select_rows(&positions)
+            }
+            None => self.read_rows(range)?,
+        };
+        result.rows = events;
+        Ok(result)
+    }
+
+    /// Reads rows modulo the number of rows, one run after the other.
+    fn read_rows(&self, mut range: Range<u64>) -> Result<Events, SamplingError> {
+        let mut runs = Vec::new();
+        while range.start < range.end {
+            let first = range.start % self.len();
+            let last = self.len().min(first + range.end - range.start);
+            runs.push(self.scan(first..last)?);
+            range.start += last - first;
+        }
+        Ok(Events::concat(&runs)?)
+    }
+
+    fn scan(&self, rows: Range<u64>) -> Result<Events, DataError> {
+        let columns = names(&self.bundle.manifest.condition_columns);
+        let derived = &self.bundle.manifest.config.data.derived;
+        let scan = self.dataset.scan().derive(derived).columns(&columns).rows(rows);
+        let blocks: Result<Vec<Events>, DataError> = scan.events()?.collect();
+        Events::concat(&blocks?)
+    }
+
+    /// Compares the conditions with those of the training events.
+    pub(super) fn check_ranges(
+        &self,
+        strict: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<(), SamplingError> {
+        // Conditions that are not in memory are compared by their first rows.
+        let first;
+        let events = match &self.cached {
+            Some(cached) => cached,
+            None => {
+                first = self.scan(0..CACHED_VALUES.min(self.len()))?;
+                &first
+            }
+        };
+        for range in self.bundle.preprocessing.condition_ranges() {
+            let values = events.column(&range.column)?;
+            let (found_min, found_max) = values
+                .column(range.component)
+                .iter()
+                .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+            // Held-out events reach a little beyond the training events.
+            let margin = 0.01 * (range.max - range.min);
+            if found_min >= range.min - margin && found_max <= range.max + margin {
+                continue;
+            }
+            let column = range.column.clone();
+            let error =
+                SamplingError::Extrapolation { column, found_min, found_max, min: range.min, max: range.max };
+            if strict {
+                return Err(error);
+            }
+            observer.warn(&format!(
+                "`{}` reaches from {found_min} to {found_max}, the model was trained on {} to {}: it extrapolates",
+                range.column, range.min, range.max
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! Training events in shuffled batches with bounded memory.
+//!
+//! Events are read in windows of consecutive rows. The order of the windows and of the events inside each is drawn
+//! anew for every epoch; a sample that fits into one window is read once and kept. Dequantisation noise is drawn
+//! afresh for every batch: drawn once, a flow memorises it.
+
+use std::ops::Range;
+
+use ndarray::Array2;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use simile_data::{DataError, Dataset, Events, Preprocessing, random};
+
+use super::TrainingError;
+
+/// A prepared sample: its files, how columns become model space, and the window it is read in.
+pub struct EventSource<'a> {
+    dataset: &'a Dataset,
+    preprocessing: &'a Preprocessing,
+    columns: Vec<String>,
+    weight: Option<String>,
+    mean_weight: f32,
+    window: u64,
+    cached: Option<Events>,
+}
+
+/// Events in model space.
+pub struct EventBatch {
+    /// Number of the batch within the epoch.
+    pub index: usize,
+    /// Rows of the events in the prepared file.
+    pub rows: Vec<u64>,
+    /// `[batch, targets]`
+    pub target: Array2<f32>,
+    /// `[batch, conditions]`
+    pub condition: Array2<f32>,
+    /// `[batch, 1]`, with mean 1 over the sample
+    pub weight: Option<Array2<f32>>,
+}
+
+impl<'a> EventSource<'a> {
+    /// Opens a prepared sample.
+    ///
+    /// # Errors
+    /// If it cannot be read, or a weight is negative.
+    pub fn new(
+        dataset: &'a Dataset,
+        preprocessing: &'a Preprocessing,
+        weight: Option<&str>,
+        window: usize,
+    ) -> Result<Self, TrainingError> {
+        let roles = preprocessing.condition_columns().chain(preprocessing.target_columns());
+        let columns = roles.map(|(name, _)| name).chain(weight).map(str::to_string).collect();
+        let mut source = Self {
+            dataset,
+            preprocessing,
+            columns,
+            weight: weight.map(str::to_string),
+            mean_weight: 1.0,
+            window: window as u64,
+            cached: None,
+        };
+        if source.len() <= source.window {
+            source.cached = Some(source.read(0..source.len())?);
+        }
+        source.mean_weight = source.mean_weight()?;
+        Ok(source)
+    }
+
+    /// Number of events.
+    pub fn len(&self) -> u64 {
+        self.dataset.num_rows()
+    }
+
+    /// Whether there are no events.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of batches in an epoch.
+    pub fn batches_per_epoch(&self, batch_size: usize) -> u64 {
+        self.windows().map(|w| (w.end - w.start).div_ceil(batch_size as u64)).sum()
+    }
+
+    /// The batches of one epoch in random order, with noise of this epoch.
+    pub fn shuffled(&self, seed: u64, epoch: usize, batch_size: usize) -> EpochBatches<'_, 'a> {
+        let mut order = random::stream(seed, "train/order", epoch as u64);
+        let mut windows: Vec<Range<u64>> = self.windows().collect();
+        shuffle(&mut windows, &mut order);
+        let noise = random::stream(seed, "train/noise", epoch as u64);
+        EpochBatches::new(self, windows, Some(order), noise, batch_size)
+    }
+
+    /// The batches in file order, with the same noise every time.
+    pub fn in_order(&self, seed: u64, batch_size: usize) -> EpochBatches<'_, 'a> {
+        let noise = random::stream(seed, "validation/noise", 0);
+        EpochBatches::new(self, self.windows().collect(), None, noise, batch_size)
+    }
+
+    fn windows(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        let (rows, window) = (self.len(), self.window);
+        (0..rows.div_ceil(window)).map(move |i| i * window..((i + 1) * window).min(rows))
+    }
+
+    fn read(&self, rows: Range<u64>) -> Result<Events, DataError> {
+        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        let blocks: Result<Vec<Events>, DataError> =
+            self.dataset.scan().columns(&columns).rows(rows).events()?.collect();
+        Events::concat(&blocks?)
+    }
+
+    fn mean_weight(&self) -> Result<f32, TrainingError> {
+        let Some(column) = &self.weight else { return Ok(1.0) };
+        let mut sum = 0.0;
+        for events in self.dataset.scan().columns(&[column.as_str()]).events()? {
+            let events = events?;
+            for (&weight, &row) in events.column(column)?.iter().zip(&events.rows) {
+                if weight < 0.0 {
+                    return Err(TrainingError::NegativeWeight { column: column.clone(), row, weight });
+                }
+                sum += f64::from(weight);
+            }
+        }
+        if sum == 0.0 && !self.is_empty() {
+            return Err(TrainingError::ZeroWeights { column: column.clone() });
+        }
+        Ok((sum / self.len().max(1) as f64) as f32)
+    }
+}
+
+/// Fisher–Yates.
+fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
+    for i in (1..items.len()).rev() {
+        items.swap(i, rng.gen_range(0..=i));
+    }
+}
+
+/// Iterator over the batches of one epoch.
+pub struct EpochBatches<'s, 'a> {
+    source: &'s EventSource<'a>,
+    windows: std::vec::IntoIter<Range<u64>>,
+    order: Option<ChaCha8Rng>,
+    noise: ChaCha8Rng,
+    batch_size: usize,
+    /// Events of the current window unless the source caches them, the order in which they come, and how many came.
+    window: Option<Events>,
+    positions: Vec<usize>,
+    done: usize,
+    index: usize,
+}
+
+impl<'s, 'a> EpochBatches<'s, 'a> {
+    fn new(
+        source: &'s EventSource<'a>,
+        windows: Vec<Range<u64>>,
+        order: Option<ChaCha8Rng>,
+        noise: ChaCha8Rng,
+        batch_size: usize,
+    ) -> Self {
+        let windows = windows.into_iter();
+        Self {
+            source,
+            windows,
+            order,
+            noise,
+            batch_size,
+            window: None,
+            positions: Vec::new(),
+            done: 0,
+            index: 0,
+        }
+    }
+
+    /// Moves to the next window; false after the last.
+    fn next_window(&mut self) -> Result<bool, TrainingError> {
+        let Some(rows) = self.windows.next() else { return Ok(false) };
+        self.positions = (0..(rows.end - rows.start) as usize).collect();
+        if let Some(order) = &mut self.order {
+            shuffle(&mut self.positions, order);
+        }
+        self.done = 0;
+        self.window = None;
+        if self.source.cached.is_none() {
+            self.window = Some(self.source.read(rows)?);
+        }
+        Ok(true)
+    }
+
+    fn batch(&mut self) -> Result<EventBatch, TrainingError> {
+        let end = (self.done + self.batch_size).min(self.positions.len());
+        let window = self.window.as_ref().or(self.source.cached.as_ref()).expect("a window was read");
+        let events = window.select_rows(&self.positions[self.done..end]);
+        self.done = end;
+        self.index += 1;
+        let source = self.source;
+        let weight = match &source.weight {
+            Some(column) => Some(events.column(column)?.mapv(|w| w / source.mean_weight)),
+            None => None,
+        };
+        Ok(EventBatch {
+            index: self.index - 1,
+            target: source.preprocessing.target(&events, &mut self.noise)?,
+            condition: source.preprocessing.condition(&events)?,
+            weight,
+            rows: events.rows,
+        })
+    }
+}
+
+impl Iterator for EpochBatches<'_, '_> {
+    type Item = Result<EventBatch, TrainingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.done == self.positions.len() {
+            match self.next_window() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(self.batch())
+    }
+}

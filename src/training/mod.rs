@@ -1,0 +1,372 @@
+//! The training loop: the same for every [`Surrogate`].
+//!
+//! An epoch runs over all training events in random order, then the loss of the validation events is taken with the
+//! averaged weights, and a checkpoint is written. Training continues from a checkpoint bit by bit as if it had not
+//! been interrupted, because every random number is keyed by epoch.
+
+mod checkpoint;
+mod config;
+mod events;
+mod optimizer;
+mod schedule;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+use simile_data::preprocessing::PreprocessingError;
+use simile_data::random;
+use thiserror::Error;
+
+pub use config::TrainingConfig;
+pub use events::{EpochBatches, EventBatch, EventSource};
+pub use schedule::ScheduleKind;
+
+use crate::models::{Batch, Surrogate};
+use crate::nn::parameters::{self, ParameterError, Parameters};
+use crate::tensors::TensorFileError;
+use checkpoint::{Checkpoint, Progress};
+pub(crate) use optimizer::Optimizer;
+
+/// Training that cannot start or go on.
+#[derive(Debug, Error)]
+pub enum TrainingError {
+    /// Reading events failed.
+    #[error(transparent)]
+    Data(#[from] simile_data::DataError),
+    /// An event does not fit the preprocessing.
+    #[error(transparent)]
+    Preprocessing(#[from] PreprocessingError),
+    /// Reading or writing a checkpoint failed.
+    #[error(transparent)]
+    Tensors(#[from] TensorFileError),
+    /// A checkpoint does not fit the model.
+    #[error(transparent)]
+    Parameters(#[from] ParameterError),
+    /// There is nothing to train on.
+    #[error("no training events: check data.files, data.select and data.split")]
+    NoEvents,
+    /// A likelihood cannot take negative weights.
+    #[error(
+        "column `{column}`, prepared row {row}: weight {weight} is negative; train on events with weights ≥ 0"
+    )]
+    NegativeWeight {
+        /// The weight column
+        column: String,
+        /// Row in the prepared file
+        row: u64,
+        /// The weight
+        weight: f32,
+    },
+    /// Nothing would be learnt.
+    #[error("column `{column}`: all weights are zero")]
+    ZeroWeights {
+        /// The weight column
+        column: String,
+    },
+    /// The loss or its gradient is not a number.
+    #[error(
+        "training stopped: {what} is not finite in epoch {epoch}, batch {batch} (prepared rows {rows}); {inputs}. \
+         Lower training.learning_rate or training.gradient_clip, or mend these events"
+    )]
+    NotFinite {
+        /// Loss or gradient
+        what: &'static str,
+        /// Epoch, counted from 1
+        epoch: usize,
+        /// Batch within the epoch, counted from 0
+        batch: usize,
+        /// First rows of the batch
+        rows: String,
+        /// What is remarkable about the inputs
+        inputs: String,
+    },
+    /// The checkpoint belongs to another run.
+    #[error(
+        "{path} was written by a run with another configuration or other data: \
+         start afresh in a new output directory, or restore the configuration"
+    )]
+    ForeignCheckpoint {
+        /// The checkpoint
+        path: PathBuf,
+    },
+}
+
+/// What one epoch gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean over the training batches, with the weights at the time of each.
+    pub train_loss: f64,
+    /// Over the validation events with the averaged weights; none without validation events.
+    pub validation_loss: Option<f64>,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Mean gradient norm before clipping.
+    pub gradient_norm: f64,
+    /// Wall-clock time of the epoch.
+    pub seconds: f64,
+}
+
+/// Told how training proceeds.
+pub trait Observer {
+    /// Training begins with `first_epoch` of `epochs` (counted from 1), each of `batches`.
+    fn start(&mut self, first_epoch: usize, epochs: usize, batches: u64);
+    /// A step over `events` events was taken; `loss` is that of the batch.
+    fn step(&mut self, events: usize, loss: f64);
+    /// An epoch ended; `best` says whether its weights are the best so far.
+    fn epoch(&mut self, record: &EpochRecord, best: bool);
+}
+
+/// What training works on.
+pub struct Setup<'a> {
+    /// Optimisation.
+    pub config: &'a TrainingConfig,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Events to learn from.
+    pub train: &'a EventSource<'a>,
+    /// Events to watch; may be empty.
+    pub validation: &'a EventSource<'a>,
+    /// Where the checkpoint is kept. If the file exists, training goes on from it.
+    pub checkpoint: Option<&'a Path>,
+    /// Hash of everything that decides the result; a checkpoint with another one is refused.
+    pub fingerprint: &'a str,
+}
+
+/// What training gave.
+pub struct Trained {
+    /// The averaged weights of the best epoch.
+    pub weights: Parameters,
+    /// All epochs.
+    pub history: Vec<EpochRecord>,
+    /// The epoch of [`Trained::weights`].
+    pub best_epoch: usize,
+}
+
+/// Trains a model whose weights lie on an autodiff device.
+///
+/// # Errors
+/// If events cannot be read, loss or gradient are not finite, or a checkpoint does not fit.
+pub fn train<M: Surrogate>(
+    model: M,
+    device: &Device,
+    setup: &Setup,
+    observer: &mut dyn Observer,
+) -> Result<Trained, TrainingError> {
+    if setup.train.is_empty() {
+        return Err(TrainingError::NoEvents);
+    }
+    let mut training = Training::new(model, device, setup)?;
+    let epochs = setup.config.epochs;
+    observer.start(training.progress.history.len() + 1, epochs, training.batches);
+    while training.progress.history.len() < epochs && !training.is_stale() {
+        training.epoch(observer)?;
+    }
+    let Training { best, progress, .. } = training;
+    Ok(Trained { weights: best, history: progress.history, best_epoch: progress.best_epoch })
+}
+
+struct Training<'a, M> {
+    setup: &'a Setup<'a>,
+    device: Device,
+    /// `None` only while the optimiser holds the model.
+    model: Option<M>,
+    optimizer: Optimizer,
+    progress: Progress,
+    best: Parameters,
+    batches: u64,
+}
+
+impl<'a, M: Surrogate> Training<'a, M> {
+    fn new(model: M, device: &Device, setup: &'a Setup<'a>) -> Result<Self, TrainingError> {
+        let plain = device.clone().inner();
+        let mut optimizer = Optimizer::new(&model, &plain);
+        let batches = setup.train.batches_per_epoch(setup.config.batch_size);
+        let progress = Progress { fingerprint: setup.fingerprint.to_string(), ..Progress::default() };
+        let best = parameters::collect(&model);
+        let Some(path) = setup.checkpoint.filter(|path| path.exists()) else {
+            return Ok(Self {
+                setup,
+                device: device.clone(),
+                model: Some(model),
+                optimizer,
+                progress,
+                best,
+                batches,
+            });
+        };
+        let checkpoint = Checkpoint::load(path)?;
+        if checkpoint.progress.fingerprint != setup.fingerprint {
+            return Err(TrainingError::ForeignCheckpoint { path: path.to_path_buf() });
+        }
+        optimizer.restore(checkpoint.optimizer, checkpoint.progress.steps, &plain)?;
+        Ok(Self {
+            setup,
+            device: device.clone(),
+            model: Some(parameters::load(model, checkpoint.weights)?),
+            optimizer,
+            progress: checkpoint.progress,
+            best: checkpoint.best,
+            batches,
+        })
+    }
+
+    /// Whether the validation loss has not improved for too long.
+    fn is_stale(&self) -> bool {
+        let patience = self.setup.config.patience;
+        patience > 0 && self.progress.history.len() >= self.progress.best_epoch + patience
+    }
+
+    fn epoch(&mut self, observer: &mut dyn Observer) -> Result<(), TrainingError> {
+        let start = Instant::now();
+        let epoch = self.progress.history.len() + 1;
+        let mut record = self.train_epoch(epoch, observer)?;
+        let averaged = self.averaged_weights();
+        record.validation_loss = self.validation_loss(epoch, &averaged)?;
+        record.seconds = start.elapsed().as_secs_f64();
+        let best = self.is_best(&record);
+        if best {
+            self.best = averaged;
+            self.progress.best_epoch = epoch;
+        }
+        self.progress.steps = self.optimizer.steps;
+        self.progress.history.push(record);
+        if let Some(path) = self.setup.checkpoint {
+            self.checkpoint().save(path)?;
+        }
+        observer.epoch(&self.progress.history[epoch - 1], best);
+        Ok(())
+    }
+
+    fn train_epoch(
+        &mut self,
+        epoch: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<EpochRecord, TrainingError> {
+        let config = self.setup.config;
+        let mut noise = random::stream(self.setup.seed, "train/loss", epoch as u64);
+        let (mut losses, mut norms, mut events, mut learning_rate) = (0.0, 0.0, 0, 0.0);
+        for batch in self.setup.train.shuffled(self.setup.seed, epoch, config.batch_size) {
+            let batch = batch?;
+            let size = batch.rows.len();
+            let model = self.model.take().expect("the model is in place between steps");
+            let loss = model.loss(to_tensors(&batch, &self.device), &mut noise);
+            let value = f64::from(loss.clone().into_scalar::<f32>());
+            if !value.is_finite() {
+                return Err(not_finite("the loss", epoch, &batch));
+            }
+            let factor = config.schedule.factor(self.optimizer.steps, self.batches * config.epochs as u64);
+            learning_rate = config.learning_rate * factor;
+            let (model, norm) = self.optimizer.step(model, loss.backward(), learning_rate, config);
+            self.model = Some(model);
+            if !norm.is_finite() {
+                return Err(not_finite("the gradient", epoch, &batch));
+            }
+            losses += value * size as f64;
+            norms += norm * size as f64;
+            events += size;
+            observer.step(size, value);
+        }
+        let mean = |sum: f64| sum / events as f64;
+        Ok(EpochRecord {
+            epoch,
+            train_loss: mean(losses),
+            validation_loss: None,
+            learning_rate,
+            gradient_norm: mean(norms),
+            seconds: 0.0,
+        })
+    }
+
+    fn model(&self) -> &M {
+        self.model.as_ref().expect("the model is in place between steps")
+    }
+
+    fn averaged_weights(&self) -> Parameters {
+        self.optimizer.averaged(self.model())
+    }
+
+    fn validation_loss(&self, epoch: usize, weights: &Parameters) -> Result<Option<f64>, TrainingError> {
+        let source = self.setup.validation;
+        if source.is_empty() {
+            return Ok(None);
+        }
+        let model = parameters::load(self.model().valid(), weights.clone())?;
+        let device = self.device.clone().inner();
+        let mut noise = random::stream(self.setup.seed, "validation/loss", 0);
+        let (mut sum, mut events) = (0.0, 0);
+        for batch in source.in_order(self.setup.seed, self.setup.config.batch_size) {
+            let batch = batch?;
+            let loss = model.loss(to_tensors(&batch, &device), &mut noise);
+            let value = f64::from(loss.into_scalar::<f32>());
+            if !value.is_finite() {
+                return Err(not_finite("the validation loss", epoch, &batch));
+            }
+            sum += value * batch.rows.len() as f64;
+            events += batch.rows.len();
+        }
+        Ok(Some(sum / events as f64))
+    }
+
+    /// Without validation events the last epoch is the best.
+    fn is_best(&self, record: &EpochRecord) -> bool {
+        let Some(loss) = record.validation_loss else { return true };
+        self.progress.history.iter().filter_map(|r| r.validation_loss).all(|earlier| loss < earlier)
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            progress: self.progress.clone(),
+            weights: parameters::collect(self.model()),
+            optimizer: self.optimizer.state(),
+            best: self.best.clone(),
+        }
+    }
+}
+
+fn to_tensors(batch: &EventBatch, device: &Device) -> Batch {
+    Batch {
+        target: tensor(&batch.target, device),
+        condition: tensor(&batch.condition, device),
+        weight: batch.weight.as_ref().map(|weight| tensor(weight, device)),
+    }
+}
+
+/// A matrix as a tensor.
+pub(crate) fn tensor(matrix: &Array2<f32>, device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = matrix.iter().copied().collect();
+    Tensor::from_data(TensorData::new(values, [matrix.nrows(), matrix.ncols()]), device)
+}
+
+/// Rows named in an error.
+const ROWS_SHOWN: usize = 8;
+
+fn not_finite(what: &'static str, epoch: usize, batch: &EventBatch) -> TrainingError {
+    let mut rows: Vec<String> = batch.rows.iter().take(ROWS_SHOWN).map(u64::to_string).collect();
+    if batch.rows.len() > ROWS_SHOWN {
+        rows.push("…".into());
+    }
+    let extreme = |name: &str, matrix: &Array2<f32>| {
+        let far = |v: f32| if v.is_finite() { v.abs() } else { f32::INFINITY };
+        let worst = matrix.indexed_iter().max_by(|(_, a), (_, b)| far(**a).total_cmp(&far(**b)));
+        worst.map(|((row, column), value)| {
+            format!(
+                "largest model-space {name}: column {column}, prepared row {}, value {value}",
+                batch.rows[row]
+            )
+        })
+    };
+    let inputs = [extreme("target", &batch.target), extreme("condition", &batch.condition)];
+    let inputs: Vec<String> = inputs.into_iter().flatten().collect();
+    TrainingError::NotFinite {
+        what,
+        epoch,
+        batch: batch.index,
+        rows: rows.join(", "),
+        inputs: inputs.join("; "),
+    }
+}

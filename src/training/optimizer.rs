@@ -1,0 +1,220 @@
+//! AdamW over all weights of a module, with clipping of the global gradient norm and the moving average of the
+//! weights.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Shape, Tensor, TensorData};
+use rayon::prelude::*;
+
+use super::TrainingConfig;
+use crate::kernels::{self, AdamWStep};
+use crate::nn::parameters::{self, ParameterError, Parameters};
+
+/// Decay of the first moment (Kingma & Ba 2014).
+const BETA_1: f64 = 0.9;
+/// Decay of the second moment.
+const BETA_2: f64 = 0.999;
+/// Keeps the step finite where the second moment vanishes.
+const EPSILON: f32 = 1e-8;
+
+/// State of one weight, flattened.
+struct Slot {
+    first: Tensor<1>,
+    second: Tensor<1>,
+    average: Tensor<1>,
+}
+
+/// See the module documentation.
+pub(crate) struct Optimizer {
+    slots: BTreeMap<String, Slot>,
+    /// Steps taken.
+    pub(super) steps: u64,
+}
+
+/// First moments, second moments and averages of all weights by path.
+pub(super) struct OptimizerState {
+    pub(super) first: Parameters,
+    pub(super) second: Parameters,
+    pub(super) average: Parameters,
+}
+
+impl Optimizer {
+    /// Moments of zero; the average starts at the weights.
+    pub(crate) fn new<M: Module>(module: &M, device: &Device) -> Self {
+        let mut slots = BTreeMap::new();
+        let trainable = parameters::collect(module).into_iter().filter(|(_, data)| data.dtype().is_float());
+        for (name, data) in trainable {
+            let length = data.num_elements();
+            let zeros = || Tensor::zeros([length], device);
+            let average = Tensor::<1>::from_data(flat(data), device);
+            slots.insert(name, Slot { first: zeros(), second: zeros(), average });
+        }
+        Self { slots, steps: 0 }
+    }
+
+    /// The state as it is stored in a checkpoint.
+    pub(super) fn state(&self) -> OptimizerState {
+        let collect = |part: fn(&Slot) -> &Tensor<1>| {
+            self.slots.iter().map(|(name, slot)| (name.clone(), part(slot).to_data())).collect()
+        };
+        OptimizerState {
+            first: collect(|s| &s.first),
+            second: collect(|s| &s.second),
+            average: collect(|s| &s.average),
+        }
+    }
+
+    /// Restores what [`Optimizer::state`] gave.
+    pub(super) fn restore(
+        &mut self,
+        mut state: OptimizerState,
+        steps: u64,
+        device: &Device,
+    ) -> Result<(), ParameterError> {
+        self.steps = steps;
+        for (name, slot) in &mut self.slots {
+            let take = |part: &mut Parameters, old: &Tensor<1>| {
+                let data = part.remove(name).ok_or_else(|| ParameterError::Missing(name.clone()))?;
+                let (found, expected) = (data.shape().to_vec(), old.dims().to_vec());
+                if found != expected {
+                    return Err(ParameterError::Shape { name: name.clone(), found, expected });
+                }
+                Ok(Tensor::from_data(data, device))
+            };
+            slot.first = take(&mut state.first, &slot.first)?;
+            slot.second = take(&mut state.second, &slot.second)?;
+            slot.average = take(&mut state.average, &slot.average)?;
+        }
+        Ok(())
+    }
+
+    /// Averaged weights with the shapes of `module`; weights that are not trained are those of the module.
+    pub(super) fn averaged<M: Module>(&self, module: &M) -> Parameters {
+        let mut weights = parameters::collect(module);
+        for (name, slot) in &self.slots {
+            if let Some(weight) = weights.get_mut(name) {
+                let shape = weight.shape().clone();
+                *weight = reshaped(slot.average.to_data(), shape);
+            }
+        }
+        weights
+    }
+
+    /// One step. Returns the module and the norm of the gradient before clipping; a norm that is not finite leaves
+    /// the module as it was.
+    pub(crate) fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: Gradients,
+        learning_rate: f64,
+        config: &TrainingConfig,
+    ) -> (M, f64) {
+        let mut collector = GradientCollector { path: Vec::new(), gradients, flat: BTreeMap::new() };
+        module.visit(&mut collector);
+        let norm = norm(&collector.flat);
+        if !norm.is_finite() {
+            return (module, norm);
+        }
+        self.steps += 1;
+        let step = self.step_numbers(norm, learning_rate, config);
+        let mut update = Update { path: Vec::new(), gradients: collector.flat, slots: &mut self.slots, step };
+        (module.map(&mut update), norm)
+    }
+
+    fn step_numbers(&self, norm: f64, learning_rate: f64, config: &TrainingConfig) -> AdamWStep {
+        let t = self.steps as f64;
+        AdamWStep {
+            learning_rate: learning_rate as f32,
+            beta_1: BETA_1 as f32,
+            beta_2: BETA_2 as f32,
+            epsilon: EPSILON,
+            weight_decay: config.weight_decay as f32,
+            correction_1: (1.0 - BETA_1.powf(t)) as f32,
+            correction_2: (1.0 - BETA_2.powf(t)) as f32,
+            gradient_scale: (config.gradient_clip / norm.max(f64::MIN_POSITIVE)).min(1.0) as f32,
+            // A long memory would keep the random initial weights: it grows with the number of steps.
+            average_decay: config.average_decay.min((1.0 + t) / (10.0 + t)) as f32
+                * f32::from(config.average_decay > 0.0),
+        }
+    }
+}
+
+fn reshaped(data: TensorData, shape: impl Into<Shape>) -> TensorData {
+    let (bytes, _, dtype) = data.into_parts();
+    TensorData::from_bytes(bytes, shape, dtype)
+}
+
+fn flat(data: TensorData) -> TensorData {
+    let length = data.num_elements();
+    reshaped(data, [length])
+}
+
+/// Elements summed before the partial sums are added in order: the norm does not depend on the number of threads.
+const ELEMENTS_PER_SUM: usize = 16 * 1024;
+
+fn norm(gradients: &BTreeMap<String, TensorData>) -> f64 {
+    let square = |g: &f32| f64::from(*g) * f64::from(*g);
+    let sum = |data: &TensorData| -> f64 {
+        let values = data.as_slice::<f32>().expect("gradients are f32");
+        let parts: Vec<f64> =
+            values.par_chunks(ELEMENTS_PER_SUM).map(|c| c.iter().map(square).sum()).collect();
+        parts.iter().sum()
+    };
+    gradients.values().map(sum).sum::<f64>().sqrt()
+}
+
+struct GradientCollector {
+    path: Vec<String>,
+    gradients: Gradients,
+    flat: BTreeMap<String, TensorData>,
+}
+
+impl ModuleVisitor for GradientCollector {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
+            self.flat.insert(self.path.join("."), flat(gradient.into_data()));
+        }
+    }
+}
+
+struct Update<'a> {
+    path: Vec<String>,
+    gradients: BTreeMap<String, TensorData>,
+    slots: &'a mut BTreeMap<String, Slot>,
+    step: AdamWStep,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.join(".");
+        let (Some(gradient), Some(slot)) = (self.gradients.remove(&name), self.slots.remove(&name)) else {
+            return param;
+        };
+        let (id, value, mapper) = param.consume();
+        let shape = value.shape();
+        let parameter = value.inner().flatten::<1>(0, D - 1);
+        let gradient = Tensor::from_data(gradient, &parameter.device());
+        let [parameter, first, second, average] =
+            kernels::adamw([parameter, slot.first, slot.second, slot.average], gradient, self.step);
+        self.slots.insert(name, Slot { first, second, average });
+        let value = Tensor::from_inner(parameter.reshape(shape)).require_grad();
+        Param::from_mapped_value(id, value, mapper)
+    }
+}

@@ -1,0 +1,148 @@
+//! The `[validation]` table, and what it means for [`simile_validation::validate`].
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use simile_data::DataConfig;
+use simile_data::preprocessing::{PreprocessingConfig, Step};
+use simile_validation::c2st::C2stOptions;
+use simile_validation::{GateError, GateRule, ValidateOptions, read_gates};
+
+use crate::config::ConfigError;
+use crate::models::ClassifierConfig;
+
+/// How generated events are compared with the reference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ValidationConfig {
+    /// File of gates: `[[gate]]` tables with `metric` and `max` or `min`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<PathBuf>,
+    /// Gates in addition to those of `thresholds`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateRule>,
+    /// Column of the incident energy in MeV, for response and resolution; in a run that of the `layer_energies` step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
+    /// Column of the voxel energies in MeV, for shower observables; in a run that of the `layer_energies` step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voxels: Option<String>,
+    /// Other columns to compare; in a run the targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// Column of event weights; in a run `data.weight`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+    /// Voxels below this energy count as empty, in both samples; in a run that of the `layer_energies` step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold_mev: Option<f64>,
+    /// Edges of the bins of incident energy for response and resolution; by default 5 equally filled bins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_edges: Option<Vec<f64>>,
+    /// Events read from each sample at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_events: Option<usize>,
+    /// Column of the time the reference simulation took for an event, in seconds; used where it exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_column: Option<String>,
+    /// Splits and repetitions of the classifier test.
+    pub c2st: C2stOptions,
+    /// The neural two-sample classifier.
+    pub classifier: ClassifierConfig,
+}
+
+impl Default for ValidationConfig {
+    fn default() -> Self {
+        Self {
+            thresholds: None,
+            gates: Vec::new(),
+            incident: None,
+            voxels: None,
+            columns: Vec::new(),
+            weight: None,
+            threshold_mev: None,
+            response_edges: None,
+            max_events: None,
+            time_column: Some("sim_seconds".into()),
+            c2st: C2stOptions::default(),
+            classifier: ClassifierConfig::default(),
+        }
+    }
+}
+
+impl ValidationConfig {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    /// Names the key and the allowed range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.c2st.check().map_err(|error| ConfigError::value("validation.c2st", error, "possible shares"))?;
+        self.classifier.check()
+    }
+
+    /// All gates: those of the thresholds file, then those of the configuration.
+    ///
+    /// # Errors
+    /// If the file cannot be read or understood.
+    pub fn gates(&self) -> Result<Vec<GateRule>, GateError> {
+        let mut gates = match &self.thresholds {
+            Some(path) => read_gates(path)?,
+            None => Vec::new(),
+        };
+        gates.extend(self.gates.iter().cloned());
+        Ok(gates)
+    }
+
+    /// Fills in what a run knows: the calorimeter columns of the `layer_energies` step, the targets, the weight; and
+    /// copies the gates out of their file, so that the run stands on its own.
+    ///
+    /// # Errors
+    /// If the thresholds file cannot be read or understood.
+    pub(crate) fn resolve(
+        &mut self,
+        data: &DataConfig,
+        preprocessing: &PreprocessingConfig,
+    ) -> Result<(), GateError> {
+        self.gates = self.gates()?;
+        self.thresholds = None;
+        for column in &data.target {
+            if let Some(Step::LayerEnergies { incident, threshold_mev, .. }) =
+                preprocessing.steps(column).first()
+            {
+                self.incident.get_or_insert_with(|| incident.clone());
+                self.voxels.get_or_insert_with(|| column.clone());
+                self.threshold_mev.get_or_insert(*threshold_mev);
+            }
+        }
+        if self.columns.is_empty() {
+            let is_voxels = |column: &&String| self.voxels.as_ref() == Some(*column);
+            self.columns = data.target.iter().filter(|column| !is_voxels(column)).cloned().collect();
+        }
+        if self.weight.is_none() {
+            self.weight.clone_from(&data.weight);
+        }
+        Ok(())
+    }
+
+    /// Options of the comparison.
+    ///
+    /// # Errors
+    /// If the thresholds file cannot be read or understood.
+    pub fn options(&self, seed: u64, labels: [&str; 2]) -> Result<ValidateOptions, GateError> {
+        Ok(ValidateOptions {
+            incident: self.incident.clone(),
+            voxels: self.voxels.clone(),
+            columns: self.columns.clone(),
+            weight: self.weight.clone(),
+            threshold_mev: self.threshold_mev.unwrap_or(0.0) as f32,
+            response_edges: self.response_edges.clone(),
+            c2st: self.c2st,
+            max_events: self.max_events,
+            seed,
+            reference_label: labels[0].to_string(),
+            candidate_label: labels[1].to_string(),
+            gates: self.gates()?,
+        })
+    }
+}
