@@ -14,7 +14,7 @@ use super::{Mlp, MlpConfig};
 use crate::kernels::{self, Spline};
 
 /// Bound of the log-scale of an affine coupling: keeps the inverse well conditioned.
-pub const MAX_LOG_SCALE: f64 = 3.0;
+pub(super) const MAX_LOG_SCALE: f64 = 3.0;
 
 /// Elementwise transform of a coupling.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,5 @@
 //! Integration tests of the data crate: files of every kind, selections, damage, real samples.
 
-mod adhoc;
 mod broken;
 mod dataset;
 mod inspect;
