@@ -121,11 +121,14 @@ fn sum_rows(g: &[f32], n_out: usize) -> Vec<f32> {
     })
 }
 
+/// Rows of a weight gradient that one task computes: hidden layers are narrow, and every core wants work.
+const WEIGHT_ROWS_PER_TASK: usize = 32;
+
 /// xᵀ·g, one task for every block of rows of the result.
 fn weight_gradient(x: &[f32], g: &[f32], rows: usize, n_in: usize, n_out: usize) -> Vec<f32> {
     let mut result = vec![0.0; n_in * n_out];
-    result.par_chunks_mut(ROWS_PER_TASK * n_out).enumerate().for_each(|(i, block)| {
-        let first = i * ROWS_PER_TASK;
+    result.par_chunks_mut(WEIGHT_ROWS_PER_TASK * n_out).enumerate().for_each(|(i, block)| {
+        let first = i * WEIGHT_ROWS_PER_TASK;
         let height = block.len() / n_out;
         // Rows first..first+height of xᵀ, that is those columns of x.
         let (m, n, k) = (height, n_out, rows);

@@ -29,8 +29,32 @@ pub(super) fn exp(x: f32) -> f32 {
     two_to_n * (p * r * r + r + 1.0)
 }
 
+/// ln(1 + e^x) with a relative error below 1e-6: max(x, 0) + ln(1 + e), e = e^−|x|, by the series of
+/// 2·artanh(s) with s = e/(2 + e) ≤ 1/3.
+#[inline(always)]
+pub(super) fn softplus(x: f32) -> f32 {
+    let e = exp(-x.abs());
+    let s = e / (2.0 + e);
+    let s2 = s * s;
+    let mut p = 1.0 / 13.0;
+    for c in [1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 0.2, 1.0 / 3.0, 1.0] {
+        p = p * s2 + c;
+    }
+    x.max(0.0) + 2.0 * s * p
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn softplus_agrees_with_the_standard_library() {
+        for i in -80_000..80_000 {
+            let x = i as f32 * 1e-3;
+            let exact = f64::from(x).max(0.0) + (-f64::from(x).abs()).exp().ln_1p();
+            let error = (f64::from(super::softplus(x)) / exact - 1.0).abs();
+            assert!(error < 1e-6, "softplus({x}): relative error {error}");
+        }
+    }
+
     #[test]
     fn exp_agrees_with_the_standard_library() {
         for i in -86_000..86_000 {

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::ROWS_PER_TASK;
 use super::flex::{contiguous, from_vec, matrix_shape, values};
-use super::simd::{exp, vectorised};
+use super::simd::{exp, softplus, vectorised};
 
 /// Smallest width and height of a bin as a fraction of the interval (as in nflows).
 pub(super) const MIN_BIN: f32 = 1e-3;
@@ -129,8 +129,7 @@ impl<'a, const L: usize> Curve<'a, L> {
 
 #[inline(always)]
 fn derivative(unnormalised: f32) -> f32 {
-    let u = unnormalised + DERIVATIVE_SHIFT;
-    MIN_DERIVATIVE + if u > 20.0 { u } else { exp(u).ln_1p() }
+    MIN_DERIVATIVE + softplus(unnormalised + DERIVATIVE_SHIFT)
 }
 
 impl Bin {

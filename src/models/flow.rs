@@ -230,7 +230,7 @@ impl GroupFlow {
 }
 
 impl Surrogate for Flow {
-    const LOSS_LABEL: &'static str = "negative log-likelihood per dimension (nats, model space)";
+    const LOSS_LABEL: &'static str = "−log p per dimension (nats)";
 
     fn loss(&self, batch: Batch, _: &mut ChaCha8Rng) -> Tensor<1> {
         let dimensions = batch.target.dims()[1] as f64;

@@ -133,7 +133,7 @@ impl Chain {
         Surroundings { conditions, geometry, is_condition }: Surroundings,
         train: &Events,
     ) -> Result<LayerEnergies, PreprocessingError> {
-        let Step::LayerEnergies { incident, threshold_mev, headroom } = step else {
+        let Step::LayerEnergies { incident, threshold_mev, headroom, rotate } = step else {
             unreachable!("called for this step only");
         };
         let fail = |fault| self.step_error(1, fault);
@@ -152,8 +152,8 @@ impl Chain {
         let at = |fault: Fault| fault.at(&self.column, &train.rows);
         check_finite(voxels).map_err(at)?;
         let geometry = geometry.ok_or_else(|| fail(StepError::NoGeometry))?;
-        let first =
-            LayerEnergies::new(incident, *threshold_mev, *headroom, geometry, voxels).map_err(fail)?;
+        let first = LayerEnergies::new(incident, *threshold_mev, *headroom, *rotate, geometry, voxels)
+            .map_err(fail)?;
         let incident_mev = incident_energy(&first, train)?;
         first.fit_response(voxels, incident_mev).map_err(at)
     }

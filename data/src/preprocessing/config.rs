@@ -65,8 +65,8 @@ pub enum Step {
         /// Spacing of the grid.
         width: f64,
     },
-    /// Shower voxels in MeV → energy ratios between layers, and voxel fractions inside each layer, all in (0,
-    /// 1), as in CaloFlow and CaloINN. Targets only, as the first step.
+    /// Shower voxels in MeV → logits of the energy ratios between layers, and logarithms of the voxel energies.
+    /// Targets only, as the first step; `quantile` or `standardize` should follow.
     LayerEnergies {
         /// Scalar condition column with the incident energy in MeV.
         incident: String,
@@ -77,6 +77,10 @@ pub enum Step {
         /// sample.
         #[serde(default = "default_headroom")]
         headroom: f64,
+        /// Turn showers by random multiples of the angle between α sectors and mirror them at random, in training:
+        /// for showers whose distribution is symmetric about the calorimeter's axis, as at normal incidence.
+        #[serde(default)]
+        rotate: bool,
     },
 }
 
@@ -112,7 +116,12 @@ mod tests {
         )
         .unwrap();
         let expected = [
-            Step::LayerEnergies { incident: "e".to_owned(), threshold_mev: 1.0, headroom: 1.2 },
+            Step::LayerEnergies {
+                incident: "e".to_owned(),
+                threshold_mev: 1.0,
+                headroom: 1.2,
+                rotate: false,
+            },
             Step::Logit { alpha: 1e-6, range: [0.0, 1.0] },
         ];
         assert_eq!(config.steps("voxels"), expected);

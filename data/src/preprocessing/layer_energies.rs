@@ -1,21 +1,25 @@
-//! Calorimeter showers in the coordinates of CaloFlow (arXiv:2106.05285) and CaloINN (arXiv:2312.09290).
+//! Calorimeter showers as energies shared between layers (CaloFlow, arXiv:2106.05285; CaloINN, arXiv:2312.09290)
+//! and voxels on a logarithmic scale.
 //!
-//! With v_k the energy of voxel k, E_i = Σ_{k∈i} v_k that of layer i of L and E_inc the incident energy:
+//! With v_k the energy of voxel k, E_i = Σ_{k∈i} v_k that of layer i of L, E_inc the incident energy and t the readout
+//! threshold:
 //!
 //! - u_0 = Σ_i E_i / (f E_inc), with f the largest response of the training sample times `headroom`;
 //! - u_i = E_{i−1} / Σ_{j≥i−1} E_j for i = 1 … L−1: the part of what is left that stays in the next layer;
-//! - x_k = v_k / Σ_{k'∈i} v_k' for the voxels of every layer that has more than one.
+//! - x_k = ln(v_k / t) for the voxels of every layer that has more than one.
 //!
-//! All lie in (0, 1), many of them close to an end, where single precision resolves them only after a
-//! `logit`. What is below the readout threshold t carries no information and is replaced by t·U(0, 1), drawn
-//! afresh each time, so that the distribution has no atom at zero: voxels before the x_k are formed, layer
-//! energies before the u_i are. The E_i themselves are sums of the voxels as read.
+//! The u_i lie in (0, 1) and are given as logit u_i = ln(u_i / (1 − u_i)). What is below threshold carries no
+//! information and is replaced by t·U(0, 1), drawn afresh each time, so that the distribution has no atom at zero:
+//! voxels before the x_k are formed, layer energies before the u_i are. The E_i themselves are sums of the voxels as
+//! read. CaloFlow divides voxels by the energy of their layer; then the value that separates noise from energy differs
+//! from shower to shower, and a flow lets voxels leak across it. Here it is x_k = 0 for every shower.
 //!
-//! The inverse gives each layer exactly its E_i. Of its voxels it keeps the most energetic ones, as many as
-//! stay at or above t when they share E_i in proportion to their x_k, and sets the others to zero. For voxels
-//! all zero or ≥ t this undoes the noise exactly: the voxels with energy, scaled to E_i, are what they were,
-//! and the next largest would be noise below t. A layer with E_i < t is empty; its energy, less than t, is
-//! the only one not conserved.
+//! With `rotate`, every shower is turned by a random multiple of the angle between α sectors and mirrored at random,
+//! afresh each time, which multiplies the training sample where the distribution has this symmetry.
+//!
+//! The inverse gives each layer exactly its E_i: voxels below t are set to zero and the others scaled to sum to E_i,
+//! of which the smallest are left out where scaling takes them below t. For voxels all zero or ≥ t this undoes the
+//! noise exactly. A layer with E_i < t is empty; its energy, less than t, is the only one not conserved.
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +39,10 @@ const KEPT_FROM: f64 = 1.0 - 2e-5;
 /// Noise stops at this part of the threshold, so that rounding does not lift it over [`KEPT_FROM`].
 const NOISE_CEILING: f64 = 1.0 - 4e-5;
 
-/// Fitted form of the step; `[rows, voxels]` MeV ↔ `[rows, n_ratios + n_fractions]`.
+/// Voxels e^80 times the threshold are none that a calorimeter measures; beyond, shares would not be finite.
+const LARGEST_LOG: f64 = 80.0;
+
+/// Fitted form of the step; `[rows, voxels]` MeV ↔ `[rows, n_ratios + n_shared]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayerEnergies {
@@ -45,6 +52,10 @@ pub(super) struct LayerEnergies {
     max_response: f32,
     /// Voxels of each layer that has any.
     layer_voxels: Vec<usize>,
+    /// α sectors of each of these layers.
+    layer_sectors: Vec<usize>,
+    /// Turn and mirror showers at random.
+    rotate: bool,
 }
 
 impl LayerEnergies {
@@ -54,11 +65,12 @@ impl LayerEnergies {
         incident: &str,
         threshold_mev: f64,
         headroom: f64,
+        rotate: bool,
         geometry: &Geometry,
         voxels: ArrayView2<f32>,
     ) -> Result<Self, StepError> {
-        if !(0.0..1e30).contains(&threshold_mev) {
-            let allowed = "a finite energy in MeV, 0 or more";
+        if !(1e-30..1e30).contains(&threshold_mev) {
+            let allowed = "an energy in MeV above 0";
             return Err(StepError::Parameter { name: "threshold_mev", value: threshold_mev, allowed });
         }
         if !(headroom > 1.0 && headroom <= 1e3) {
@@ -74,12 +86,14 @@ impl LayerEnergies {
         if voxels.iter().all(|&energy| energy == 0.0) {
             return Err(StepError::NoEnergy);
         }
-        let layers = geometry.layers.iter().map(|layer| layer.n_voxels());
+        let layers = || geometry.layers.iter().filter(|layer| layer.n_voxels() > 0);
         Ok(Self {
             incident: incident.to_owned(),
             threshold_mev: threshold_mev as f32,
             max_response: headroom as f32,
-            layer_voxels: layers.filter(|&voxels| voxels > 0).collect(),
+            layer_voxels: layers().map(|layer| layer.n_voxels()).collect(),
+            layer_sectors: layers().map(|layer| layer.n_alpha).collect(),
+            rotate,
         })
     }
 
@@ -103,8 +117,8 @@ impl LayerEnergies {
         self.layer_voxels.len()
     }
 
-    /// Columns of the fractions x_k: one for each voxel that shares its layer.
-    pub(super) fn n_fractions(&self) -> usize {
+    /// Columns of the x_k: one for each voxel that shares its layer.
+    pub(super) fn n_shared(&self) -> usize {
         self.layer_voxels.iter().filter(|&&voxels| voxels > 1).sum()
     }
 
@@ -112,28 +126,39 @@ impl LayerEnergies {
     pub(super) fn output_width(&self, input: usize) -> Option<usize> {
         let usable = self.layer_voxels.iter().try_fold(0usize, |sum, &n| sum.checked_add(n)) == Some(input)
             && !self.layer_voxels.contains(&0)
+            && self.layer_sectors.len() == self.layer_voxels.len()
+            && self
+                .layer_voxels
+                .iter()
+                .zip(&self.layer_sectors)
+                .all(|(&n, &sectors)| sectors > 0 && n % sectors == 0)
             && self.threshold_mev.is_finite()
-            && self.threshold_mev >= 0.0
+            && self.threshold_mev > 0.0
             && self.max_response.is_normal()
             && self.max_response > 0.0;
-        usable.then(|| self.n_ratios() + self.n_fractions())
+        usable.then(|| self.n_ratios() + self.n_shared())
     }
 
-    /// Energies in MeV → ratios and fractions. Draws noise from `rng`, event by event.
+    /// Energies in MeV → model space. Draws symmetry and noise from `rng`, event by event.
     pub(super) fn forward(
         &self,
         voxels: ArrayView2<f32>,
         incident_mev: ArrayView1<f32>,
         rng: &mut dyn RngCore,
     ) -> Result<Array2<f64>, Fault> {
-        let mut result = Array2::zeros((voxels.nrows(), self.n_ratios() + self.n_fractions()));
+        let mut result = Array2::zeros((voxels.nrows(), self.n_ratios() + self.n_shared()));
         let voxels = voxels.as_standard_layout();
+        let mut turned = vec![0.0; voxels.ncols()];
         for (row, (shower, mut out)) in voxels.outer_iter().zip(result.outer_iter_mut()).enumerate() {
-            let shower = shower.to_slice().expect("rows in standard layout are contiguous");
+            let mut shower = shower.to_slice().expect("rows in standard layout are contiguous");
             let incident = self.check(row, shower, incident_mev[row])?;
+            if self.rotate {
+                self.turn(shower, &mut turned, rng);
+                shower = &turned;
+            }
             let out = out.as_slice_mut().expect("rows in standard layout are contiguous");
-            let (ratios, fractions) = out.split_at_mut(self.n_ratios());
-            self.normalise_layers(shower, ratios, fractions, rng);
+            let (ratios, shared) = out.split_at_mut(self.n_ratios());
+            self.fill_model_space(shower, ratios, shared, rng);
             let visible = energies_to_splits(ratios);
             ratios[0] = visible / (f64::from(self.max_response) * incident);
             if ratios[0] >= 1.0 {
@@ -144,11 +169,12 @@ impl LayerEnergies {
                     error: ValueError::ResponseTooHigh { response, limit },
                 });
             }
+            ratios.iter_mut().for_each(|ratio| *ratio = logit(*ratio));
         }
         Ok(result)
     }
 
-    /// Ratios and fractions → energies in MeV.
+    /// Model space → energies in MeV.
     pub(super) fn inverse(
         &self,
         z: ArrayView2<f64>,
@@ -160,16 +186,17 @@ impl LayerEnergies {
         for (row, (z, mut shower)) in z.outer_iter().zip(result.outer_iter_mut()).enumerate() {
             let incident = self.check(row, &[], incident_mev[row])?;
             let z = z.to_slice().expect("rows in standard layout are contiguous");
-            let (ratios, mut fractions) = z.split_at(self.n_ratios());
+            let (ratios, mut shared) = z.split_at(self.n_ratios());
             let mut cells = shower.as_slice_mut().expect("rows in standard layout are contiguous");
-            let mut left = ratios[0].max(0.0) * f64::from(self.max_response) * incident;
+            let mut left = sigmoid(ratios[0]) * f64::from(self.max_response) * incident;
             for (layer, &n) in self.layer_voxels.iter().enumerate() {
-                let split = ratios.get(layer + 1).map_or(1.0, |split| split.clamp(0.0, 1.0));
+                // 1 − sigmoid(x) = sigmoid(−x) without cancellation.
+                let (kept, passed) = ratios.get(layer + 1).map_or((1.0, 0.0), |&x| (sigmoid(x), sigmoid(-x)));
                 let (of_layer, rest) = cells.split_at_mut(n);
-                let (shares, rest_of_fractions) = fractions.split_at(if n > 1 { n } else { 0 });
-                self.fill_layer(left * split, shares, of_layer, &mut by_energy);
-                (cells, fractions) = (rest, rest_of_fractions);
-                left *= 1.0 - split;
+                let (logs, rest_of_shared) = shared.split_at(if n > 1 { n } else { 0 });
+                self.fill_layer(left * kept, logs, of_layer, &mut by_energy);
+                (cells, shared) = (rest, rest_of_shared);
+                left *= passed;
             }
         }
         Ok(result)
@@ -212,12 +239,30 @@ impl LayerEnergies {
         KEPT_FROM * f64::from(self.threshold_mev)
     }
 
-    /// Writes the layer energies, noise in place of those below threshold, and the voxel fractions.
-    fn normalise_layers(
+    /// Turns `shower` by a random number of sectors and mirrors it at random.
+    fn turn(&self, shower: &[f32], turned: &mut [f32], rng: &mut dyn RngCore) {
+        // Layers may differ in their number of sectors; all share the turns by this part of a circle.
+        let steps = self.layer_sectors.iter().filter(|&&n| n > 1).copied().reduce(gcd).unwrap_or(1);
+        let (step, mirror) = (rng.gen_range(0..steps), rng.gen_bool(0.5));
+        let mut begin = 0;
+        for (&n, &sectors) in self.layer_voxels.iter().zip(&self.layer_sectors) {
+            let n_r = n / sectors;
+            for sector in 0..sectors {
+                let mirrored = if mirror { (sectors - sector) % sectors } else { sector };
+                let to = (mirrored + step * (sectors / steps.min(sectors))) % sectors;
+                let (from, to) = (begin + sector * n_r, begin + to * n_r);
+                turned[to..to + n_r].copy_from_slice(&shower[from..from + n_r]);
+            }
+            begin += n;
+        }
+    }
+
+    /// Writes the layer energies, noise in place of those below threshold, and the x_k.
+    fn fill_model_space(
         &self,
         mut shower: &[f32],
         energies: &mut [f64],
-        mut fractions: &mut [f64],
+        mut shared: &mut [f64],
         rng: &mut dyn RngCore,
     ) {
         let threshold = f64::from(self.threshold_mev);
@@ -229,43 +274,36 @@ impl LayerEnergies {
             let (of_layer, rest) = shower.split_at(n);
             shower = rest;
             *energy = noised(sum(of_layer));
-            if n == 1 {
-                continue;
-            }
-            let (shares, rest) = fractions.split_at_mut(n);
-            fractions = rest;
-            let mut total = 0.0;
-            for (share, &cell) in shares.iter_mut().zip(of_layer) {
-                *share = noised(f64::from(cell));
-                total += *share;
-            }
-            if total > 0.0 {
-                shares.iter_mut().for_each(|share| *share /= total);
+            if n > 1 {
+                let (logs, rest) = shared.split_at_mut(n);
+                shared = rest;
+                for (log, &cell) in logs.iter_mut().zip(of_layer) {
+                    *log = (noised(f64::from(cell)) / threshold).ln();
+                }
             }
         }
     }
 
-    /// Shares `energy` among `cells` in proportion to `shares`, leaving none below threshold.
-    fn fill_layer(&self, energy: f64, shares: &[f64], cells: &mut [f32], by_energy: &mut Vec<f64>) {
-        if energy <= 0.0 || energy < self.kept_from() {
+    /// Shares `energy` among `cells` in proportion to e^`logs`, leaving none below threshold.
+    fn fill_layer(&self, energy: f64, logs: &[f64], cells: &mut [f32], by_energy: &mut Vec<f64>) {
+        if energy < self.kept_from() {
             return;
         }
-        if shares.is_empty() {
+        if logs.is_empty() {
             cells[0] = energy as f32;
             return;
         }
+        let threshold = f64::from(self.threshold_mev);
+        let share = |log: f64| threshold * log.min(LARGEST_LOG).exp();
         by_energy.clear();
-        by_energy.extend(shares.iter().map(|share| share.max(0.0)));
+        by_energy.extend(logs.iter().map(|&log| share(log)));
         by_energy.sort_unstable_by(|a, b| b.total_cmp(a));
         let Kept { number, total } = self.kept(energy, by_energy);
-        if total <= 0.0 {
-            cells.fill((energy / cells.len() as f64) as f32);
-            return;
-        }
         let smallest = by_energy[number - 1];
         // Of voxels that tie for the last place, as many as there are places.
         let mut ties = number - by_energy.partition_point(|&share| share > smallest);
-        for (cell, &share) in cells.iter_mut().zip(shares) {
+        for (cell, &log) in cells.iter_mut().zip(logs) {
+            let share = share(log);
             let tie = share == smallest && ties > 0;
             ties -= usize::from(tie);
             if share > smallest || tie {
@@ -274,14 +312,14 @@ impl LayerEnergies {
         }
     }
 
-    /// The largest number of leading shares that all stay at or above threshold when they share `energy`. The
-    /// smallest of them decides, and shrinks with every one added.
+    /// The largest number of leading shares that are all at or above threshold, before and after they share
+    /// `energy`; the largest share in any case. The smallest of them decides, and shrinks with every one added.
     fn kept(&self, energy: f64, decreasing: &[f64]) -> Kept {
         let threshold = self.kept_from();
         let mut kept = Kept { number: 1, total: decreasing[0] };
         for &share in &decreasing[1..] {
             let total = kept.total + share;
-            if share <= 0.0 || energy * share < threshold * total {
+            if share < threshold || energy * share < threshold * total {
                 break;
             }
             kept = Kept { number: kept.number + 1, total };
@@ -294,6 +332,20 @@ impl LayerEnergies {
 struct Kept {
     number: usize,
     total: f64,
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// ln(u / (1 − u)), kept finite at the ends, which rounding may reach.
+fn logit(u: f64) -> f64 {
+    let u = u.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
+    u.ln() - (-u).ln_1p()
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
 }
 
 fn sum(energies: &[f32]) -> f64 {

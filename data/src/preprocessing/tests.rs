@@ -153,7 +153,7 @@ fn mixed() -> (Events, PreprocessingConfig, [String; 2], [String; 5]) {
     let config = config(
         r#"{"energy":[{"kind":"log","offset":1.5},{"kind":"standardize"}], "pdg":[{"kind":"one_hot"}],
             "mass":[{"kind":"logit","range":[0,10]},{"kind":"quantile","knots":11}], "phi":[{"kind":"angle"}],
-            "voxels":[{"kind":"layer_energies","incident":"energy","threshold_mev":0.5},{"kind":"logit"},
+            "voxels":[{"kind":"layer_energies","incident":"energy","threshold_mev":0.5},
                       {"kind":"standardize"}],
             "count":[{"kind":"dequantize","width":1},{"kind":"standardize"}]}"#,
     );
@@ -294,7 +294,7 @@ fn geant4_showers_round_trip() -> Result<(), Box<dyn std::error::Error>> {
     let config = config(
         r#"{"incident_energy":[{"kind":"log"},{"kind":"standardize"}],
             "voxels":[{"kind":"layer_energies","incident":"incident_energy","threshold_mev":0.01},
-                      {"kind":"logit"},{"kind":"quantile"}]}"#,
+                      {"kind":"quantile"}]}"#,
     );
     let geometry = dataset.geometry()?.expect("the file carries its geometry");
     let (condition, target) = (["incident_energy".to_owned()], ["voxels".to_owned()]);
