@@ -31,6 +31,9 @@ pub struct ValidationConfig {
     /// Other columns to compare; in a run the targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// Columns both samples were made for, given to the classifier beside the compared ones; in a run the conditions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<String>,
     /// Column of event weights; in a run `data.weight`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
@@ -60,6 +63,7 @@ impl Default for ValidationConfig {
             incident: None,
             voxels: None,
             columns: Vec::new(),
+            conditions: Vec::new(),
             weight: None,
             threshold_mev: None,
             response_edges: None,
@@ -98,12 +102,12 @@ impl ValidationConfig {
     /// copies the gates out of their file, so that the run stands on its own.
     ///
     /// # Errors
-    /// If the thresholds file cannot be read or understood.
+    /// If the thresholds file cannot be read or understood, or a column is named that generated events do not have.
     pub(crate) fn resolve(
         &mut self,
         data: &DataConfig,
         preprocessing: &PreprocessingConfig,
-    ) -> Result<(), GateError> {
+    ) -> Result<(), ConfigError> {
         self.gates = self.gates()?;
         self.thresholds = None;
         for column in &data.target {
@@ -119,10 +123,33 @@ impl ValidationConfig {
             let is_voxels = |column: &&String| self.voxels.as_ref() == Some(*column);
             self.columns = data.target.iter().filter(|column| !is_voxels(column)).cloned().collect();
         }
+        if self.conditions.is_empty() {
+            self.conditions.clone_from(&data.condition);
+        }
         if self.weight.is_none() {
             self.weight.clone_from(&data.weight);
         }
-        Ok(())
+        self.check_columns(data)
+    }
+
+    fn check_columns(&self, data: &DataConfig) -> Result<(), ConfigError> {
+        let generated: Vec<&String> = data.condition.iter().chain(&data.target).collect();
+        let compared = self.columns.iter().map(|column| ("columns", column));
+        let compared = compared.chain(self.incident.iter().map(|column| ("incident", column)));
+        let mut compared = compared.chain(self.voxels.iter().map(|column| ("voxels", column)));
+        if let Some((key, column)) = compared.find(|(_, column)| !generated.contains(column)) {
+            let names: Vec<&str> = generated.iter().map(|name| name.as_str()).collect();
+            let expected = format!("a condition or target of the run ({})", names.join(", "));
+            return Err(ConfigError::value(format!("validation.{key}"), column, expected));
+        }
+        match &self.weight {
+            Some(weight) if data.weight.as_ref() != Some(weight) => Err(ConfigError::value(
+                "validation.weight",
+                weight,
+                "the column of `data.weight`, or left out",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Options of the comparison.
@@ -134,6 +161,7 @@ impl ValidationConfig {
             incident: self.incident.clone(),
             voxels: self.voxels.clone(),
             columns: self.columns.clone(),
+            conditions: self.conditions.clone(),
             weight: self.weight.clone(),
             threshold_mev: self.threshold_mev.unwrap_or(0.0) as f32,
             response_edges: self.response_edges.clone(),

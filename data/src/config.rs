@@ -32,7 +32,7 @@ pub struct DataConfig {
     /// Column of event weights; without it every event counts 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
-    /// Column that identifies an event; passed through, never trained on.
+    /// Name of the column of event numbers in generated files; by default `event_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Fractions of events for training, validation and test.

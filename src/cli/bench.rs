@@ -33,11 +33,9 @@ impl Bench {
     pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
         let device = common.device()?;
         let bundle = Bundle::load(&self.model, &device)?;
-        let columns: Vec<&str> =
-            bundle.manifest.condition_columns.iter().map(|(name, _)| name.as_str()).collect();
         let dataset = Dataset::open(&self.conditions)?;
-        let scan = dataset.scan().derive(&bundle.manifest.config.data.derived).columns(&columns);
-        let blocks: Result<Vec<Events>, _> = scan.limit(Some(sampling::CHUNK)).events()?.collect();
+        let scan = sampling::scan_conditions(&bundle, &dataset).limit(Some(sampling::CHUNK));
+        let blocks: Result<Vec<Events>, _> = scan.events()?.collect();
         let conditions = Events::concat(&blocks?)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
         println!("{:>8}  {:>12}  {:>14}", "batch", "events/s", "latency");

@@ -62,7 +62,7 @@ impl Common {
             }
         }
         match self.log_format {
-            LogFormat::Text => eprintln!("error: {message}"),
+            LogFormat::Text => eprintln!("error: {}", message.trim_end()),
             LogFormat::Json => eprintln!("{}", serde_json::json!({"level": "error", "message": message})),
         }
     }

@@ -12,9 +12,10 @@ use crate::pipeline::{self, RunDirectory, Stage};
 
 /// A stage as a subcommand on a run directory.
 macro_rules! stage_command {
-    ($(#[$doc:meta])* $name:ident, $stage:expr) => {
+    ($(#[$doc:meta])* $name:ident, $stage:expr, $example:literal) => {
         $(#[$doc])*
         #[derive(Args)]
+        #[command(after_help = concat!("Example:\n  ", $example))]
         pub(super) struct $name {
             /// Run directory
             run: PathBuf,
@@ -33,22 +34,26 @@ macro_rules! stage_command {
 stage_command!(
     /// Train the model of a prepared run; goes on from its checkpoint if there is one
     Train,
-    Stage::Train
+    Stage::Train,
+    "simile train runs/quickstart"
 );
 stage_command!(
     /// Generate the events of a run that are compared with the reference
     Generate,
-    Stage::Sample
+    Stage::Sample,
+    "simile generate runs/quickstart"
 );
 stage_command!(
     /// Compare the generated events of a run with the reference
     Compare,
-    Stage::Validate
+    Stage::Validate,
+    "simile compare runs/quickstart"
 );
 stage_command!(
     /// Draw the figures and write the report of a run
     Report,
-    Stage::Report
+    Stage::Report,
+    "simile report runs/quickstart"
 );
 
 fn finish(run: &RunDirectory, stage: Stage) -> anyhow::Result<Outcome> {
@@ -74,7 +79,7 @@ pub(super) fn print_gates(metrics: &Metrics) -> Outcome {
     for (word, gates) in [("FAILED", failed), ("passed", passed)] {
         for gate in gates {
             let bound = if gate.bound == Bound::Max { "at most" } else { "at least" };
-            println!("{word}   {} = {:.4}, must be {bound} {}", gate.name, gate.value, gate.limit);
+            println!("{word}   {} = {:.6}, must be {bound} {}", gate.name, gate.value, gate.limit);
         }
     }
     match metrics.verdict {

@@ -24,7 +24,6 @@ pub(super) struct Terminal {
     batches: u64,
     /// Of the current epoch: batches, events and loss so far, and its start.
     epoch: (u64, usize, f64, Instant),
-    first_epoch: usize,
     sampled: (u64, u64, Instant),
 }
 
@@ -39,7 +38,6 @@ impl Terminal {
             epochs: 0,
             batches: 0,
             epoch: (0, 0, 0.0, now),
-            first_epoch: 1,
             sampled: (0, 0, now),
         }
     }
@@ -92,7 +90,7 @@ impl Terminal {
 
 impl training::Observer for Terminal {
     fn start(&mut self, first_epoch: usize, epochs: usize, batches: u64) {
-        (self.first_epoch, self.epochs, self.batches) = (first_epoch, epochs, batches);
+        (self.epochs, self.batches) = (epochs, batches);
         self.epoch = (0, 0, 0.0, Instant::now());
         if first_epoch > 1 {
             self.message(&format!("  going on with epoch {first_epoch} of {epochs}"));

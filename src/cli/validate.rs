@@ -13,6 +13,7 @@ use simile_validation::report::{ReportContext, write_report};
 use super::Outcome;
 use super::options::Common;
 use super::stage::print_gates;
+use crate::files::PendingFolder;
 use crate::models::MlpClassifier;
 use crate::validation::ValidationConfig;
 
@@ -79,10 +80,9 @@ impl Validate {
         let progress = |message: &str| terminal.borrow_mut().message(message);
         let metrics = simile_validation::validate(&reference, &candidate, &options, classifier, &progress)?;
 
-        std::fs::create_dir_all(&self.output)
-            .with_context(|| format!("cannot create {}", self.output.display()))?;
-        metrics.write(&self.output.join("metrics.json"))?;
-        let figures = write_plots(&metrics, None, &self.output.join("plots"))?;
+        let folder = PendingFolder::create(&self.output)?;
+        metrics.write(&folder.path().join("metrics.json"))?;
+        let figures = write_plots(&metrics, None, &folder.path().join("plots"))?;
         let context = ReportContext {
             title: "Comparison of two samples".into(),
             subtitle: format!("{} against {}", self.candidate.join(", "), self.reference.join(", ")),
@@ -100,10 +100,10 @@ impl Validate {
             ],
             config_toml: toml::to_string(&config).expect("a configuration is representable in TOML"),
         };
-        let report = self.output.join("report.html");
-        write_report(&report, &context, &metrics, &figures, None)?;
+        write_report(&folder.path().join("report.html"), &context, &metrics, &figures, None)?;
+        folder.commit()?;
         let outcome = print_gates(&metrics);
-        println!("report   {}", report.display());
+        println!("report   {}", self.output.join("report.html").display());
         Ok(outcome)
     }
 

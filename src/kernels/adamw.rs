@@ -64,11 +64,14 @@ pub(super) fn step(
     let [p, m, v, a] = slices.map(|s| s.par_chunks_mut(ELEMENTS_PER_TASK));
     p.zip(m).zip(v).zip(a).zip(values(&grad).par_chunks(ELEMENTS_PER_TASK)).for_each(
         |((((p, m), v), a), g)| {
-            vectorised(|| {
-                for ((((p, m), v), a), &g) in p.iter_mut().zip(m).zip(v).zip(a).zip(g) {
-                    [*p, *m, *v, *a] = step.update([*p, *m, *v, *a], g);
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    for ((((p, m), v), a), &g) in p.iter_mut().zip(m).zip(v).zip(a).zip(g) {
+                        [*p, *m, *v, *a] = step.update([*p, *m, *v, *a], g);
+                    }
+                },
+            );
         },
     );
     (parameter, first, second, average)

@@ -27,14 +27,23 @@ impl Activation {
     fn apply(self, z: &mut [f32]) {
         match self {
             Self::Identity => {}
-            Self::Relu => vectorised(|| z.iter_mut().for_each(|z| *z = z.max(0.0))),
-            Self::LeakyRelu(slope) => vectorised(|| z.iter_mut().for_each(|z| *z = z.max(slope * *z))),
-            Self::Tanh => vectorised(|| {
-                for z in z.iter_mut() {
-                    let e = super::simd::exp(2.0 * z.clamp(-15.0, 15.0));
-                    *z = (e - 1.0) / (e + 1.0);
-                }
-            }),
+            Self::Relu => vectorised(
+                #[inline(always)]
+                || z.iter_mut().for_each(|z| *z = z.max(0.0)),
+            ),
+            Self::LeakyRelu(slope) => vectorised(
+                #[inline(always)]
+                || z.iter_mut().for_each(|z| *z = z.max(slope * *z)),
+            ),
+            Self::Tanh => vectorised(
+                #[inline(always)]
+                || {
+                    for z in z.iter_mut() {
+                        let e = super::simd::exp(2.0 * z.clamp(-15.0, 15.0));
+                        *z = (e - 1.0) / (e + 1.0);
+                    }
+                },
+            ),
         }
     }
 
@@ -43,11 +52,20 @@ impl Activation {
         let pairs = g.iter_mut().zip(y);
         match self {
             Self::Identity => {}
-            Self::Relu => vectorised(|| pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 })),
+            Self::Relu => vectorised(
+                #[inline(always)]
+                || pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { 0.0 }),
+            ),
             Self::LeakyRelu(slope) => {
-                vectorised(|| pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { slope * *g }));
+                vectorised(
+                    #[inline(always)]
+                    || pairs.for_each(|(g, &y)| *g = if y > 0.0 { *g } else { slope * *g }),
+                );
             }
-            Self::Tanh => vectorised(|| pairs.for_each(|(g, &y)| *g *= 1.0 - y * y)),
+            Self::Tanh => vectorised(
+                #[inline(always)]
+                || pairs.for_each(|(g, &y)| *g *= 1.0 - y * y),
+            ),
         }
     }
 }
@@ -112,13 +130,16 @@ pub(super) fn backward(
 }
 
 fn sum_rows(g: &[f32], n_out: usize) -> Vec<f32> {
-    vectorised(|| {
-        let mut sum = vec![0.0; n_out];
-        for row in g.chunks_exact(n_out) {
-            sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
-        }
-        sum
-    })
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut sum = vec![0.0; n_out];
+            for row in g.chunks_exact(n_out) {
+                sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
+            }
+            sum
+        },
+    )
 }
 
 /// Rows of a weight gradient that one task computes: hidden layers are narrow, and every core wants work.

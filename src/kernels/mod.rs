@@ -15,6 +15,8 @@ mod permute;
 pub mod reference;
 mod simd;
 mod spline;
+#[cfg(test)]
+mod tests;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};

@@ -63,8 +63,11 @@ pub fn spline_inverse(parameters: Tensor<2>, y: Tensor<2>, spline: Spline) -> (T
     let a = bin.height.clone() * (bin.slope.clone() - bin.d0.clone()) + dy.clone() * q.clone();
     let b = bin.height.clone() * bin.d0.clone() - dy.clone() * q;
     let c = -bin.slope.clone() * dy;
-    let root = (b.clone().square() - a * c.clone() * 4.0).clamp_min(0.0).sqrt();
-    let xi = (c * 2.0 / (-b - root)).clamp(0.0, 1.0);
+    let root = (b.clone().square() - a.clone() * c.clone() * 4.0).clamp_min(0.0).sqrt();
+    // Of the two forms of the root, the one that adds numbers of one sign.
+    let negative = b.clone().lower_elem(0.0);
+    let xi =
+        (c * -2.0 / (b.clone() + root.clone())).mask_where(negative, (root - b) / (a * 2.0)).clamp(0.0, 1.0);
     let (_, denominator) = bin.fraction(xi.clone());
     let x = bin.left_x.clone() + xi.clone() * bin.width.clone();
     let log = -bin.log_derivative(xi, denominator);

@@ -133,6 +133,13 @@ fn derivative(unnormalised: f32) -> f32 {
 }
 
 impl Bin {
+    /// ξ of x = v. Rounding may put a value at the right edge of a narrow bin beyond it, where the curve of a steep
+    /// derivative turns round.
+    #[inline(always)]
+    fn position(&self, v: f32) -> f32 {
+        ((v - self.left[0]) / self.width).min(1.0)
+    }
+
     /// (y, log dy/dx) at ξ.
     #[inline(always)]
     fn forward(&self, xi: f32) -> (f32, f32) {
@@ -140,7 +147,7 @@ impl Bin {
         (self.left[1] + self.height * numerator / denominator, self.log_derivative(xi, denominator))
     }
 
-    /// (x, log dy/dx) at y; the root of the quadratic in its form without cancellation.
+    /// (x, log dy/dx) at y; the root of the quadratic in that of its two forms that adds numbers of one sign.
     #[inline(always)]
     fn inverse(&self, y: f32) -> (f32, f32) {
         let dy = y - self.left[1];
@@ -148,7 +155,8 @@ impl Bin {
         let a = self.height * (self.slope - self.d0) + dy * q;
         let b = self.height * self.d0 - dy * q;
         let c = -self.slope * dy;
-        let xi = (2.0 * c / (-b - (b * b - 4.0 * a * c).max(0.0).sqrt())).clamp(0.0, 1.0);
+        let root = (b * b - 4.0 * a * c).max(0.0).sqrt();
+        let xi = if b < 0.0 { (root - b) / (2.0 * a) } else { -2.0 * c / (b + root) }.clamp(0.0, 1.0);
         let (_, denominator) = self.fraction(xi);
         (self.left[0] + xi * self.width, self.log_derivative(xi, denominator))
     }
@@ -193,9 +201,16 @@ pub(super) fn transform(parameters: FlexTensor, x: FlexTensor, spline: Spline, i
         .zip(values(&parameters).par_chunks(ROWS_PER_TASK * features * spline.parameters()))
         .zip(values(&x).par_chunks(ROWS_PER_TASK * features))
         .for_each(|((out, parameters), x)| {
-            vectorised(|| {
-                with_padding!(spline.bins, transform_rows, (out, parameters, x, features, spline, inverse))
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    with_padding!(
+                        spline.bins,
+                        transform_rows,
+                        (out, parameters, x, features, spline, inverse)
+                    )
+                },
+            );
         });
     from_vec(out, [rows, features + 1])
 }
@@ -231,9 +246,9 @@ fn transform_rows<const L: usize>(
                     curve.bin(curve.y.find(v)).inverse(v)
                 } else {
                     let bin = curve.bin(curve.x.find(v));
-                    bin.forward((v - bin.left[0]) / bin.width)
+                    bin.forward(bin.position(v))
                 };
-                *out = value;
+                *out = value.clamp(-spline.bound, spline.bound);
                 log_determinant += log_derivative;
             } else {
                 *out = v;
@@ -262,13 +277,16 @@ pub(super) fn backward(
         .zip(values(&x).par_chunks(ROWS_PER_TASK * features))
         .zip(values(&grad).par_chunks(ROWS_PER_TASK * (features + 1)))
         .for_each(|((((grad_parameters, grad_x), parameters), x), grad)| {
-            vectorised(|| {
-                with_padding!(
-                    spline.bins,
-                    backward_rows,
-                    (grad_parameters, grad_x, parameters, x, grad, features, spline)
-                );
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    with_padding!(
+                        spline.bins,
+                        backward_rows,
+                        (grad_parameters, grad_x, parameters, x, grad, features, spline)
+                    );
+                },
+            );
         });
     (from_vec(grad_parameters, [rows, features * n]), from_vec(grad_x, [rows, features]))
 }
@@ -308,7 +326,7 @@ fn backward_element<const L: usize>(
     let curve = Curve::<L>::new(parameters, spline);
     let bin = curve.bin(curve.x.find(v));
     let Bin { k, width, height, slope, d0, d1, .. } = bin;
-    let xi = (v - bin.left[0]) / width;
+    let xi = bin.position(v);
     let (rest, t) = (1.0 - xi, xi * (1.0 - xi));
     let (numerator, denominator) = bin.fraction(xi);
     let bend = bin.bend(xi);
@@ -363,3 +381,6 @@ fn softmax_backward<const L: usize>(
         *grad = scale * fraction * (size - mean);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,7 +157,7 @@ pub fn save(
     files::write_json(&folder.path().join(MANIFEST), manifest)?;
     files::write_json(&folder.path().join(PREPROCESSING), preprocessing)?;
     tensors::write(&folder.path().join(WEIGHTS), weights, HashMap::new())?;
-    Ok(folder.commit()?)
+    Ok(folder.replace()?)
 }
 
 impl Manifest {
@@ -182,6 +182,11 @@ impl Manifest {
                 let reason = format!("{MANIFEST} has no format_version");
                 return Err(BundleError::NotAModel { path: folder.to_path_buf(), reason });
             }
+        }
+        // Run directories have a manifest, too.
+        if json.get("kind").is_none() {
+            let reason = format!("{MANIFEST} names no `kind` of model");
+            return Err(BundleError::NotAModel { path: folder.to_path_buf(), reason });
         }
         serde_json::from_value(json)
             .map_err(|error| BundleError::Damaged { path: path.clone(), reason: error.to_string() })
@@ -208,6 +213,12 @@ impl Bundle {
         })?;
         let preprocessing: Preprocessing = serde_json::from_str(&text)
             .map_err(|error| BundleError::Damaged { path: path.clone(), reason: error.to_string() })?;
+        let path = folder.join(MANIFEST);
+        let damaged = |reason: String| BundleError::Damaged { path: path.clone(), reason };
+        manifest.config.check().map_err(|error| damaged(error.to_string()))?;
+        if manifest.space != Space::of(&preprocessing) {
+            return Err(damaged(format!("{PREPROCESSING} belongs to another model")));
+        }
         let path = folder.join(WEIGHTS);
         let (weights, _) = tensors::read(&path)?;
         let weights_sha256 = sha256(&path)?;

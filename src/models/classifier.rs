@@ -138,6 +138,9 @@ impl TwoSampleClassifier for MlpClassifier {
                 break;
             }
         }
+        if best.0.is_infinite() {
+            return Err("the validation loss was never finite".into());
+        }
         let model = parameters::load(model.valid(), best.2)?;
         Ok(scores(&model, test, &self.device))
     }

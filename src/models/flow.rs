@@ -53,6 +53,9 @@ pub struct FlowConfig {
     pub permutation: PermutationConfig,
 }
 
+/// Largest number of couplings, of layers, and of units in a layer.
+const MAX_SIZE: usize = 1 << 16;
+
 impl Default for FlowConfig {
     /// The flow that reached the recorded figures on the sample calorimeter in `configs/calorimeter_flow.toml`.
     fn default() -> Self {
@@ -77,8 +80,9 @@ impl FlowConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         let positive = [("couplings", self.couplings), ("width", self.width), ("hidden", self.hidden)];
         for (key, value) in positive {
-            if value == 0 {
-                return Err(ConfigError::value(format!("model.{key}"), value, "at least 1"));
+            // The upper limit guards against numbers from damaged files.
+            if !(1..=MAX_SIZE).contains(&value) {
+                return Err(ConfigError::value(format!("model.{key}"), value, format!("1 to {MAX_SIZE}")));
             }
         }
         if !(2..=Spline::MAX_BINS).contains(&self.bins) {
@@ -244,3 +248,6 @@ impl Surrogate for Flow {
         self.generate(latent, condition)
     }
 }
+
+#[cfg(test)]
+mod tests;

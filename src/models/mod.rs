@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use simile_data::Preprocessing;
 use std::ops::Range;
 
 pub use classifier::{ClassifierConfig, MlpClassifier};
@@ -30,6 +31,11 @@ pub struct Space {
 }
 
 impl Space {
+    /// The model space of a preprocessing.
+    pub fn of(preprocessing: &Preprocessing) -> Self {
+        Self { conditions: preprocessing.n_condition(), target_groups: preprocessing.target_groups() }
+    }
+
     /// Width of a target in model space.
     pub fn targets(&self) -> usize {
         self.target_groups.last().map_or(0, |group| group.end)

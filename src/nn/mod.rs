@@ -5,6 +5,8 @@ mod linear;
 mod mlp;
 pub mod parameters;
 mod permutation;
+#[cfg(test)]
+mod tests;
 
 pub use coupling::{Coupling, CouplingConfig, Transform};
 pub use linear::{Linear, LinearConfig};

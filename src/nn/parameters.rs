@@ -18,6 +18,9 @@ pub enum ParameterError {
     /// The set has a weight that the module lacks.
     #[error("unknown weight `{0}`: the file belongs to a model of another shape")]
     Unknown(String),
+    /// An order of columns is none.
+    #[error("`{0}` is no permutation: the file is damaged")]
+    Order(String),
     /// A weight has another shape.
     #[error("weight `{name}` has shape {found:?}, the model needs {expected:?}")]
     Shape {
@@ -121,6 +124,13 @@ impl ModuleMapper for Loader {
 
     fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
         let Some(data) = self.take(param.dims().to_vec()) else { return param };
+        // The only integers of a module are orders of columns.
+        let mut order: Vec<i64> = data.iter::<i64>().collect();
+        order.sort_unstable();
+        if order.iter().zip(0..).any(|(&found, expected)| found != expected) {
+            self.error.get_or_insert(ParameterError::Order(self.path.join(".")));
+            return param;
+        }
         param.map(|old| Tensor::from_data(data, &old.device()))
     }
 }

@@ -54,13 +54,20 @@ impl PermutationConfig {
     }
 }
 
-/// Fisher–Yates.
+/// A random order after which a coupling keeps other features than before: left to chance, two features would stay
+/// where they are every other time, and one of them might never be transformed.
 fn shuffled(n: usize, rng: &mut ChaCha8Rng) -> Vec<i64> {
     let mut order: Vec<i64> = (0..n as i64).collect();
-    for i in (1..n).rev() {
-        order.swap(i, rng.gen_range(0..=i));
+    let kept = n / 2;
+    loop {
+        // Fisher–Yates
+        for i in (1..n).rev() {
+            order.swap(i, rng.gen_range(0..=i));
+        }
+        if kept == 0 || order[..kept].iter().any(|&feature| feature >= kept as i64) {
+            return order;
+        }
     }
-    order
 }
 
 impl Permutation {

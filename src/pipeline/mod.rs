@@ -52,12 +52,12 @@ pub enum PipelineError {
         table: String,
     },
     /// A stage needs an earlier one.
-    #[error("{path} has no finished `{needed}` stage: run `simile {needed} {path}` first")]
+    #[error("{path} has no finished `{}` stage: run `simile {} {path}` first", needed.name(), needed.command())]
     Missing {
         /// The run directory
         path: PathBuf,
         /// The earlier stage
-        needed: &'static str,
+        needed: Stage,
     },
     /// A split has no events.
     #[error(
@@ -206,12 +206,16 @@ pub fn run_stage(
     observer: &mut dyn Observer,
 ) -> Result<(), PipelineError> {
     if let Some(needed) = Stage::ALL.into_iter().take_while(|s| *s < stage).find(|s| !run.is_done(*s)) {
-        return Err(PipelineError::Missing { path: run.path().to_path_buf(), needed: needed.name() });
+        return Err(PipelineError::Missing { path: run.path().to_path_buf(), needed });
+    }
+    if stage == Stage::Prepare {
+        return Err(PipelineError::Exists { path: run.path().to_path_buf() });
     }
     observer.stage(stage);
     let start = Instant::now();
+    run.begin(stage)?;
     match stage {
-        Stage::Prepare => return Err(PipelineError::Exists { path: run.path().to_path_buf() }),
+        Stage::Prepare => unreachable!("refused above"),
         Stage::Train => train::train(run, device, observer)?,
         Stage::Sample => sample(run, device, observer)?,
         Stage::Validate => validate::validate(run, device, observer)?,
@@ -247,9 +251,7 @@ fn one_thread_rate(
     conditions: &simile_data::Dataset,
     device: &Device,
 ) -> Result<f64, PipelineError> {
-    let columns: Vec<&str> =
-        bundle.manifest.condition_columns.iter().map(|(name, _)| name.as_str()).collect();
-    let scan = conditions.scan().columns(&columns).limit(Some(sampling::CHUNK));
+    let scan = sampling::scan_conditions(bundle, conditions).limit(Some(sampling::CHUNK));
     let blocks: Result<Vec<_>, DataError> = scan.events()?.collect();
     let events = simile_data::Events::concat(&blocks?)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be started");

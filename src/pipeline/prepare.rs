@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Instant;
 
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use simile_data::preprocessing::PreprocessingError;
@@ -13,11 +14,13 @@ use simile_data::{
     WriterOptions, event_schema, events_to_batch, random,
 };
 
-use super::{Observer, PipelineError, RunDirectory};
+use super::{Observer, PipelineError, RunDirectory, validate};
 use crate::files;
 
 /// Events the preprocessing is fitted on at most: its means, widths and quantiles are then known to a few per mille.
 const FITTED_EVENTS: usize = 100_000;
+/// Numbers the preprocessing is fitted on at most: what a quarter of a gigabyte holds.
+const FITTED_VALUES: usize = 64 << 20;
 
 /// What preparation found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -33,7 +36,7 @@ pub struct Summary {
     pub test: u64,
     /// SHA-256 of every input file, by path
     pub files: BTreeMap<String, String>,
-    /// Mean time the reference simulation took for a test event, in seconds, where the input says
+    /// Mean time the reference simulation took for an event, in seconds, where the input says
     pub reference_seconds: Option<f64>,
 }
 
@@ -78,7 +81,7 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
         train: counts[0],
         validation: counts[1],
         test: counts[2],
-        reference_seconds: reference_seconds(run, test.as_ref().unwrap_or(&input))?,
+        reference_seconds: reference_seconds(run, test.as_ref().unwrap_or(&input)),
         ..Summary::default()
     };
     for dataset in std::iter::once(&input).chain(&test) {
@@ -86,6 +89,7 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
         summary.files.extend(paths.zip(dataset.sha256()?));
     }
     files::write_json(&run.summary(), &summary)?;
+    validate::rehearse(run)?;
     observer.message(&format!(
         "{} events to train on, {} to validate the training, {} to compare with",
         summary.train, summary.validation, summary.test
@@ -98,23 +102,24 @@ fn scan(dataset: &Dataset, config: &DataConfig) -> Scan {
     scan.columns(&config.numeric_columns()).limit(config.max_events)
 }
 
-/// Fits the preprocessing on the first training events.
+/// Fits the preprocessing on a random part of the training events: files are often sorted by energy.
 fn fit(
     run: &RunDirectory,
     input: &Dataset,
     split: impl Fn(u64) -> Split,
 ) -> Result<Preprocessing, PipelineError> {
     let config = &run.config.data;
-    let (mut blocks, mut count) = (Vec::new(), 0);
+    let seed = run.config.seed;
+    let share = fitted_share(input, config, &split)?;
+    let is_fitted = |row: u64| {
+        split(row) == Split::Train
+            && (share >= 1.0 || random::stream(seed, "prepare/fit", row).gen_bool(share))
+    };
+    let mut blocks = Vec::new();
     for events in scan(input, config).events()? {
         let events = events?;
-        let train: Vec<usize> =
-            (0..events.len()).filter(|&i| split(events.rows[i]) == Split::Train).collect();
-        count += train.len();
-        blocks.push(events.select_rows(&train));
-        if count >= FITTED_EVENTS {
-            break;
-        }
+        let fitted: Vec<usize> = (0..events.len()).filter(|&i| is_fitted(events.rows[i])).collect();
+        blocks.push(events.select_rows(&fitted));
     }
     let geometry = input.geometry()?;
     let train = Events::concat(&blocks)?;
@@ -124,14 +129,43 @@ fn fit(
         &config.target,
         geometry.as_ref(),
         &train,
-        run.config.seed,
+        seed,
     )
     .map_err(|source| in_files(input, source))
 }
 
-/// An error about a value, with the files its row belongs to.
-fn in_files(dataset: &Dataset, source: PreprocessingError) -> PipelineError {
-    let files: Vec<String> = dataset.files().iter().map(|file| file.path.display().to_string()).collect();
+/// Part of the training events that is fitted on: all of them, or what fits into memory.
+fn fitted_share(
+    input: &Dataset,
+    config: &DataConfig,
+    split: impl Fn(u64) -> Split,
+) -> Result<f64, PipelineError> {
+    let stored = config.numeric_columns().into_iter().filter(|column| !config.derived.contains_key(column));
+    let widths: Result<Vec<usize>, DataError> = stored.map(|column| input.column_width(&column)).collect();
+    let width = widths?.iter().sum::<usize>() + config.derived.len();
+    let limit = FITTED_EVENTS.min(FITTED_VALUES / width.max(1)) as u64;
+    if input.num_rows() <= limit {
+        return Ok(1.0);
+    }
+    let mut train = 0;
+    for events in scan(input, config).events()? {
+        train += events?.rows.iter().filter(|&&row| split(row) == Split::Train).count();
+    }
+    Ok(limit as f64 / train.max(1) as f64)
+}
+
+/// An error about a value, with the file of its row, and the row within that file.
+fn in_files(dataset: &Dataset, mut source: PreprocessingError) -> PipelineError {
+    let mut files: Vec<String> = dataset.files().iter().map(|file| file.path.display().to_string()).collect();
+    if let PreprocessingError::Value { row, .. } = &mut source {
+        for (file, path) in dataset.files().iter().zip(files.clone()) {
+            if *row < file.rows {
+                files = vec![path];
+                break;
+            }
+            *row -= file.rows;
+        }
+    }
     PipelineError::Values { files: files.join(", "), source }
 }
 
@@ -212,16 +246,14 @@ pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {
     Dataset::open(&[path.display().to_string()])
 }
 
-fn reference_seconds(run: &RunDirectory, reference: &Dataset) -> Result<Option<f64>, PipelineError> {
-    let Some(column) = &run.config.validation.time_column else { return Ok(None) };
-    if reference.field(column).is_err() {
-        return Ok(None);
-    }
+/// Mean time of the reference simulation for an event; none where the column is missing or holds something else.
+fn reference_seconds(run: &RunDirectory, reference: &Dataset) -> Option<f64> {
+    let column = run.config.validation.time_column.as_ref()?;
     let (mut sum, mut events) = (0.0, 0);
-    for block in reference.scan().columns(&[column.as_str()]).events()? {
-        let block = block?;
-        sum += block.column(column)?.iter().map(|&seconds| f64::from(seconds)).sum::<f64>();
+    for block in reference.scan().columns(&[column.as_str()]).events().ok()? {
+        let block = block.ok()?;
+        sum += block.column(column).ok()?.iter().map(|&seconds| f64::from(seconds)).sum::<f64>();
         events += block.len();
     }
-    Ok(Some(sum / events as f64))
+    Some(sum / events as f64)
 }

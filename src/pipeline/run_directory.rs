@@ -28,7 +28,7 @@ impl Stage {
     /// All stages in order.
     pub const ALL: [Self; 5] = [Self::Prepare, Self::Train, Self::Sample, Self::Validate, Self::Report];
 
-    /// The name as in `manifest.json` and on the command line.
+    /// The name as in `manifest.json`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Prepare => "prepare",
@@ -36,6 +36,15 @@ impl Stage {
             Self::Sample => "sample",
             Self::Validate => "validate",
             Self::Report => "report",
+        }
+    }
+
+    /// The command that runs it on a run directory; `simile sample` and `simile validate` work on any model and files.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Sample => "generate",
+            Self::Validate => "compare",
+            _ => self.name(),
         }
     }
 }
@@ -127,9 +136,14 @@ impl RunDirectory {
         self.manifest.stages.iter().find(|record| record.stage == stage).map(|record| record.seconds)
     }
 
-    /// Records a stage as done, and later ones as not done: their input has changed.
-    pub(super) fn finish(&mut self, stage: Stage, seconds: f64) -> Result<(), PipelineError> {
+    /// Records that a stage begins: it and later ones are not done, whose input changes.
+    pub(super) fn begin(&mut self, stage: Stage) -> Result<(), PipelineError> {
         self.manifest.stages.retain(|record| record.stage < stage);
+        Ok(files::write_json(&self.root.join("manifest.json"), &self.manifest)?)
+    }
+
+    /// Records a stage as done.
+    pub(super) fn finish(&mut self, stage: Stage, seconds: f64) -> Result<(), PipelineError> {
         self.manifest.stages.push(StageRecord { stage, seconds });
         Ok(files::write_json(&self.root.join("manifest.json"), &self.manifest)?)
     }

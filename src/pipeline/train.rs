@@ -22,8 +22,7 @@ pub(super) fn train(
     let summary: Summary = read(&run.summary())?;
     let preprocessing: Preprocessing = read(&run.preprocessing())?;
     let config = &run.config;
-    let space =
-        Space { conditions: preprocessing.n_condition(), target_groups: preprocessing.target_groups() };
+    let space = Space::of(&preprocessing);
     let files = [Split::Train, Split::Validation].map(|split| prepare::open(&run.prepared(split)));
     let [train, validation] = files;
     let (train, validation) = (train?, validation?);

@@ -1,14 +1,37 @@
 //! Conditions of the events to generate, read in turn from a data set.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use simile_data::{DataError, Dataset, Events};
+use simile_data::{DataError, Dataset, Events, Scan};
 
 use super::{Observer, SamplingError, names};
 use crate::models::bundle::Bundle;
 
 /// Conditions up to this number of values stay in memory; larger files are read block by block.
 const CACHED_VALUES: u64 = 8 << 20;
+
+/// Reads what a model is conditioned on, and the weights where there are some. Conditions that were derived from other
+/// columns in training are derived here, too, unless the data set has them already, as prepared events do.
+pub fn scan_conditions(bundle: &Bundle, dataset: &Dataset) -> Scan {
+    let config = &bundle.manifest.config.data;
+    let has = |column: &str| dataset.field(column).is_ok();
+    let needed = |column: &String| !config.target.contains(column) && config.weight.as_ref() != Some(column);
+    let mut columns = names(&bundle.manifest.condition_columns);
+    let mut derived = BTreeMap::new();
+    if !columns.iter().all(|column| has(column)) {
+        derived.clone_from(&config.derived);
+        derived.retain(|column, _| needed(column) && !has(column));
+    }
+    columns.extend(weight_column(bundle, dataset));
+    dataset.scan().derive(&derived).columns(&columns)
+}
+
+/// The column of event weights, where training had one and the conditions have it: an event generated for the condition
+/// of a weighted event counts as much as that one.
+pub(super) fn weight_column<'a>(bundle: &'a Bundle, dataset: &Dataset) -> Option<&'a str> {
+    bundle.manifest.config.data.weight.as_deref().filter(|column| dataset.field(column).is_ok())
+}
 
 /// The conditions of a sample: event i takes row i modulo the number of rows.
 pub(super) struct Conditions<'a> {
@@ -24,7 +47,7 @@ impl<'a> Conditions<'a> {
         let mut width = 0;
         for (column, expected) in &bundle.manifest.condition_columns {
             width += *expected as u64;
-            if !derived.contains_key(column) {
+            if !derived.contains_key(column) || dataset.field(column).is_ok() {
                 let found = dataset.column_width(column)?;
                 if found != *expected {
                     return Err(SamplingError::Width { column: column.clone(), found, expected: *expected });
@@ -82,9 +105,7 @@ impl<'a> Conditions<'a> {
     }
 
     fn scan(&self, rows: Range<u64>) -> Result<Events, DataError> {
-        let columns = names(&self.bundle.manifest.condition_columns);
-        let derived = &self.bundle.manifest.config.data.derived;
-        let scan = self.dataset.scan().derive(derived).columns(&columns).rows(rows);
+        let scan = scan_conditions(self.bundle, self.dataset).rows(rows);
         let blocks: Result<Vec<Events>, DataError> = scan.events()?.collect();
         Events::concat(&blocks?)
     }
@@ -95,21 +116,23 @@ impl<'a> Conditions<'a> {
         strict: bool,
         observer: &mut dyn Observer,
     ) -> Result<(), SamplingError> {
-        // Conditions that are not in memory are compared by their first rows.
-        let first;
-        let events = match &self.cached {
-            Some(cached) => cached,
-            None => {
-                first = self.scan(0..CACHED_VALUES.min(self.len()))?;
-                &first
+        let ranges = self.bundle.preprocessing.condition_ranges();
+        let mut found = vec![(f32::INFINITY, f32::NEG_INFINITY); ranges.len()];
+        let mut widen = |events: &Events| -> Result<(), DataError> {
+            for (range, found) in ranges.iter().zip(&mut found) {
+                for &value in events.column(&range.column)?.column(range.component) {
+                    *found = (found.0.min(value), found.1.max(value));
+                }
             }
+            Ok(())
         };
-        for range in self.bundle.preprocessing.condition_ranges() {
-            let values = events.column(&range.column)?;
-            let (found_min, found_max) = values
-                .column(range.component)
-                .iter()
-                .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+        match &self.cached {
+            Some(cached) => widen(cached)?,
+            None => {
+                scan_conditions(self.bundle, self.dataset).events()?.try_for_each(|events| widen(&events?))?
+            }
+        }
+        for (range, (found_min, found_max)) in ranges.iter().zip(found) {
             // Held-out events reach a little beyond the training events.
             let margin = 0.01 * (range.max - range.min);
             if found_min >= range.min - margin && found_max <= range.max + margin {

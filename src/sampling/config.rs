@@ -94,7 +94,7 @@ mod tests {
             for index in 1..=count {
                 let range = Shard { index, count }.range(events);
                 assert_eq!(range.start, next);
-                assert!(range.end == events || range.end % super::super::CHUNK == 0);
+                assert!(range.end == events || range.end.is_multiple_of(super::super::CHUNK));
                 next = range.end;
             }
             assert_eq!(next, events);

@@ -23,11 +23,12 @@ use simile_data::{
 use simile_data::{numbered_batch, numbered_schema};
 use thiserror::Error;
 
+pub use conditions::scan_conditions;
 pub use config::{SampleOptions, SamplingConfig, Shard};
 
 use crate::models::bundle::Bundle;
 use crate::training::tensor;
-use conditions::Conditions;
+use conditions::{Conditions, weight_column};
 
 /// Events generated together; part of the definition of a sample, so it never changes.
 pub const CHUNK: u64 = 1024;
@@ -98,8 +99,8 @@ pub trait Observer {
 
 /// Generates events for `conditions` into the Parquet file `out`.
 ///
-/// The file holds the event number, the model's conditions and targets in `f32`, and the training events' geometry and
-/// units. It appears under its name only when it is complete.
+/// The file holds the event number, the model's conditions and targets in `f32`, the weights of the conditions where both
+/// they and the training events have some, and the training events' geometry and units. It appears under its name only when it is complete.
 ///
 /// # Errors
 /// If the conditions do not fit the model, cannot be read, or the file cannot be written.
@@ -112,13 +113,13 @@ pub fn sample(
     observer: &mut dyn Observer,
 ) -> Result<SampleSummary, SamplingError> {
     let start = Instant::now();
+    let schema = schema(bundle, weight_column(bundle, conditions), options);
     let mut conditions = Conditions::open(conditions, bundle)?;
     conditions.check_ranges(options.strict, observer)?;
     let total = options.events.unwrap_or(conditions.len());
     let range = options.shard.range(total);
     observer.begin(range.end - range.start);
 
-    let schema = schema(bundle, options);
     let mut writer = EventWriter::create(out, schema.clone(), &WriterOptions::default())?;
     let mut generation_seconds = 0.0;
     for block in blocks(range.clone()) {
@@ -146,10 +147,11 @@ fn blocks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     })
 }
 
-fn schema(bundle: &Bundle, options: &SampleOptions) -> SchemaRef {
+fn schema(bundle: &Bundle, weight: Option<&str>, options: &SampleOptions) -> SchemaRef {
     let manifest = &bundle.manifest;
-    let columns: Vec<_> =
-        manifest.condition_columns.iter().chain(&manifest.target_columns).cloned().collect();
+    let mut columns = manifest.condition_columns.clone();
+    columns.extend(weight.map(|column| (column.to_string(), 1)));
+    columns.extend(manifest.target_columns.iter().cloned());
     let generator = serde_json::json!({
         "code": format!("simile {}", env!("CARGO_PKG_VERSION")),
         "model": manifest.kind,

@@ -1,7 +1,7 @@
 //! Everything training needs to go on exactly where it was, in one `safetensors` file per run.
 //!
-//! Tensors are named `weights.…`, `first.…`, `second.…`, `average.…` (optimiser) and `best.…`; progress is JSON in the
-//! file's metadata. The file is replaced atomically after every epoch.
+//! Tensors are named `weights.…`, `first.…`, `second.…`, `average.…` (optimiser) and `best.…`; progress is TOML in the
+//! file's metadata, because `serde_json` may change the last bit of a number. The file is replaced atomically after every epoch.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -49,7 +49,7 @@ impl Checkpoint {
         for (part, parameters) in parts {
             all.extend(parameters.iter().map(|(name, data)| (format!("{part}.{name}"), data.clone())));
         }
-        let progress = serde_json::to_string(&self.progress).expect("progress is representable in JSON");
+        let progress = toml::to_string(&self.progress).expect("progress is representable in TOML");
         Ok(tensors::write(path, &all, HashMap::from([(PROGRESS.to_string(), progress)]))?)
     }
 
@@ -57,7 +57,7 @@ impl Checkpoint {
         let (mut all, metadata) = tensors::read(path)?;
         let foreign = || TrainingError::ForeignCheckpoint { path: path.to_path_buf() };
         let progress = metadata.get(PROGRESS).ok_or_else(foreign)?;
-        let progress = serde_json::from_str(progress).map_err(|_| foreign())?;
+        let progress = toml::from_str(progress).map_err(|_| foreign())?;
         let mut take = |part: &str| -> Parameters {
             let prefix = format!("{part}.");
             let names: Vec<String> = all.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();

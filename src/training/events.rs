@@ -60,11 +60,20 @@ impl<'a> EventSource<'a> {
             window: window as u64,
             cached: None,
         };
+        // Reading nothing is an error of the reader, but a run may do without validation events.
+        if source.is_empty() {
+            return Ok(source);
+        }
         if source.len() <= source.window {
             source.cached = Some(source.read(0..source.len())?);
         }
         source.mean_weight = source.mean_weight()?;
         Ok(source)
+    }
+
+    /// How columns become model space.
+    pub fn preprocessing(&self) -> &Preprocessing {
+        self.preprocessing
     }
 
     /// Number of events.
@@ -121,10 +130,10 @@ impl<'a> EventSource<'a> {
                 sum += f64::from(weight);
             }
         }
-        if sum == 0.0 && !self.is_empty() {
+        if sum == 0.0 {
             return Err(TrainingError::ZeroWeights { column: column.clone() });
         }
-        Ok((sum / self.len().max(1) as f64) as f32)
+        Ok((sum / self.len() as f64) as f32)
     }
 }
 

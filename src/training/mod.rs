@@ -9,6 +9,8 @@ mod config;
 mod events;
 mod optimizer;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,7 +19,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use simile_data::preprocessing::PreprocessingError;
-use simile_data::random;
+use simile_data::{Preprocessing, random};
 use thiserror::Error;
 
 pub use config::TrainingConfig;
@@ -257,14 +259,14 @@ impl<'a, M: Surrogate> Training<'a, M> {
             let loss = model.loss(to_tensors(&batch, &self.device), &mut noise);
             let value = f64::from(loss.clone().into_scalar::<f32>());
             if !value.is_finite() {
-                return Err(not_finite("the loss", epoch, &batch));
+                return Err(not_finite("the loss", epoch, &batch, self.setup.train.preprocessing()));
             }
             let factor = config.schedule.factor(self.optimizer.steps, self.batches * config.epochs as u64);
             learning_rate = config.learning_rate * factor;
             let (model, norm) = self.optimizer.step(model, loss.backward(), learning_rate, config);
             self.model = Some(model);
             if !norm.is_finite() {
-                return Err(not_finite("the gradient", epoch, &batch));
+                return Err(not_finite("the gradient", epoch, &batch, self.setup.train.preprocessing()));
             }
             losses += value * size as f64;
             norms += norm * size as f64;
@@ -304,7 +306,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
             let loss = model.loss(to_tensors(&batch, &device), &mut noise);
             let value = f64::from(loss.into_scalar::<f32>());
             if !value.is_finite() {
-                return Err(not_finite("the validation loss", epoch, &batch));
+                return Err(not_finite("the validation loss", epoch, &batch, source.preprocessing()));
             }
             sum += value * batch.rows.len() as f64;
             events += batch.rows.len();
@@ -345,22 +347,20 @@ pub(crate) fn tensor(matrix: &Array2<f32>, device: &Device) -> Tensor<2> {
 /// Rows named in an error.
 const ROWS_SHOWN: usize = 8;
 
-fn not_finite(what: &'static str, epoch: usize, batch: &EventBatch) -> TrainingError {
+fn not_finite(
+    what: &'static str,
+    epoch: usize,
+    batch: &EventBatch,
+    preprocessing: &Preprocessing,
+) -> TrainingError {
     let mut rows: Vec<String> = batch.rows.iter().take(ROWS_SHOWN).map(u64::to_string).collect();
     if batch.rows.len() > ROWS_SHOWN {
         rows.push("…".into());
     }
-    let extreme = |name: &str, matrix: &Array2<f32>| {
-        let far = |v: f32| if v.is_finite() { v.abs() } else { f32::INFINITY };
-        let worst = matrix.indexed_iter().max_by(|(_, a), (_, b)| far(**a).total_cmp(&far(**b)));
-        worst.map(|((row, column), value)| {
-            format!(
-                "largest model-space {name}: column {column}, prepared row {}, value {value}",
-                batch.rows[row]
-            )
-        })
-    };
-    let inputs = [extreme("target", &batch.target), extreme("condition", &batch.condition)];
+    let inputs = [
+        extreme("target", &batch.target, batch, |index| preprocessing.target_of(index)),
+        extreme("condition", &batch.condition, batch, |index| preprocessing.condition_of(index)),
+    ];
     let inputs: Vec<String> = inputs.into_iter().flatten().collect();
     TrainingError::NotFinite {
         what,
@@ -369,4 +369,20 @@ fn not_finite(what: &'static str, epoch: usize, batch: &EventBatch) -> TrainingE
         rows: rows.join(", "),
         inputs: inputs.join("; "),
     }
+}
+
+/// The value furthest from zero, or not finite, and where it comes from.
+fn extreme<'a>(
+    role: &str,
+    matrix: &Array2<f32>,
+    batch: &EventBatch,
+    column_of: impl Fn(usize) -> Option<&'a str>,
+) -> Option<String> {
+    let far = |v: f32| if v.is_finite() { v.abs() } else { f32::INFINITY };
+    let worst = matrix.indexed_iter().max_by(|(_, a), (_, b)| far(**a).total_cmp(&far(**b)));
+    worst.map(|((row, column), value)| {
+        let name = column_of(column).unwrap_or_default();
+        let row = batch.rows[row];
+        format!("most extreme {role}: column `{name}`, prepared row {row}, {value} in model space")
+    })
 }

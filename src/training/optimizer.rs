@@ -204,9 +204,9 @@ impl ModuleMapper for Update<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.join(".");
-        let (Some(gradient), Some(slot)) = (self.gradients.remove(&name), self.slots.remove(&name)) else {
-            return param;
-        };
+        // A weight without gradient in this step keeps its state.
+        let Some(gradient) = self.gradients.remove(&name) else { return param };
+        let Some(slot) = self.slots.remove(&name) else { return param };
         let (id, value, mapper) = param.consume();
         let shape = value.shape();
         let parameter = value.inner().flatten::<1>(0, D - 1);
@@ -216,5 +216,104 @@ impl ModuleMapper for Update<'_> {
         self.slots.insert(name, Slot { first, second, average });
         let value = Tensor::from_inner(parameter.reshape(shape)).require_grad();
         Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor};
+    use simile_data::random;
+
+    use super::*;
+    use crate::kernels::Activation;
+    use crate::nn::{Linear, LinearConfig};
+
+    fn layer() -> Linear {
+        let config = LinearConfig { inputs: 2, outputs: 1, gain: 1.0 };
+        config.init(&Device::flex().autodiff(), &mut random::stream(1, "test/init", 0))
+    }
+
+    /// Gradients of the sum of outputs for one event: x for the weights, 1 for the bias.
+    fn gradients(layer: &Linear, x: [f32; 2]) -> Gradients {
+        let x = Tensor::<2>::from_data([x], &Device::flex().autodiff());
+        layer.forward(x, Activation::Identity).sum().backward()
+    }
+
+    fn weights(parameters: &Parameters) -> Vec<f64> {
+        ["bias", "weight"].iter().flat_map(|name| parameters[*name].iter::<f64>()).collect()
+    }
+
+    /// Algorithm 2 of Loshchilov & Hutter in `f64`, with clipping and the average of the weights.
+    fn expected(
+        mut theta: Vec<f64>,
+        inputs: &[[f32; 2]],
+        rate: f64,
+        config: &TrainingConfig,
+    ) -> [Vec<f64>; 2] {
+        let (mut m, mut v, mut average) = (vec![0.0; 3], vec![0.0; 3], theta.clone());
+        for (t, x) in (1..).zip(inputs) {
+            let g = [1.0, f64::from(x[0]), f64::from(x[1])];
+            let norm = g.iter().map(|g| g * g).sum::<f64>().sqrt();
+            let clip = (config.gradient_clip / norm).min(1.0);
+            let decay = config.average_decay.min(f64::from(1 + t) / f64::from(10 + t));
+            for i in 0..3 {
+                m[i] = 0.9 * m[i] + 0.1 * g[i] * clip;
+                v[i] = 0.999 * v[i] + 0.001 * (g[i] * clip).powi(2);
+                let (m_hat, v_hat) = (m[i] / (1.0 - 0.9f64.powi(t)), v[i] / (1.0 - 0.999f64.powi(t)));
+                theta[i] -= rate * (m_hat / (v_hat.sqrt() + 1e-8) + config.weight_decay * theta[i]);
+                average[i] = decay * average[i] + (1.0 - decay) * theta[i];
+            }
+        }
+        [theta, average]
+    }
+
+    /// The third gradient is clipped.
+    const INPUTS: [[f32; 2]; 4] = [[0.5, -1.0], [1.5, 0.2], [40.0, -30.0], [-0.3, 0.1]];
+
+    #[test]
+    fn steps_follow_the_algorithm() {
+        let config = TrainingConfig {
+            gradient_clip: 3.0,
+            weight_decay: 0.1,
+            average_decay: 0.25,
+            ..TrainingConfig::default()
+        };
+        let mut module = layer();
+        let start = weights(&parameters::collect(&module));
+        let mut optimizer = Optimizer::new(&module, &Device::flex());
+        for x in INPUTS {
+            let gradients = gradients(&module, x);
+            let (next, norm) = optimizer.step(module, gradients, 0.01, &config);
+            let exact = f64::from(1.0 + x[0] * x[0] + x[1] * x[1]).sqrt();
+            assert!((norm / exact - 1.0).abs() < 1e-6, "norm {norm}, exactly {exact}");
+            module = next;
+        }
+        let [theta, average] = expected(start, &INPUTS, 0.01, &config);
+        let found = [weights(&parameters::collect(&module)), weights(&optimizer.averaged(&module))];
+        for (found, exact) in found.concat().iter().zip([theta, average].concat()) {
+            assert!((found - exact).abs() < 1e-6, "{found}, exactly {exact}");
+        }
+    }
+
+    #[test]
+    fn without_average_the_last_weights_are_kept() {
+        let config = TrainingConfig { average_decay: 0.0, ..TrainingConfig::default() };
+        let module = layer();
+        let mut optimizer = Optimizer::new(&module, &Device::flex());
+        let gradients = gradients(&module, INPUTS[0]);
+        let (module, _) = optimizer.step(module, gradients, 0.01, &config);
+        assert_eq!(weights(&optimizer.averaged(&module)), weights(&parameters::collect(&module)));
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_changes_nothing() {
+        let module = layer();
+        let before = weights(&parameters::collect(&module));
+        let mut optimizer = Optimizer::new(&module, &Device::flex());
+        let gradients = gradients(&module, [1.0, f32::NAN]);
+        let (module, norm) = optimizer.step(module, gradients, 0.01, &TrainingConfig::default());
+        assert!(!norm.is_finite());
+        assert_eq!(weights(&parameters::collect(&module)), before);
+        assert_eq!((weights(&optimizer.averaged(&module)), optimizer.steps), (before, 0));
     }
 }

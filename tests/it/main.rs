@@ -1,1 +1,12 @@
+//! Integration tests of the program: every command as a user runs it, on small toy samples.
 
+mod bad_input;
+mod bad_model;
+mod config;
+mod memory;
+mod program;
+mod resume;
+mod run;
+mod sample;
+mod toy;
+mod validate;

@@ -101,6 +101,21 @@ pub enum C2stError {
         /// Validation share.
         validation: f64,
     },
+    /// A part without events.
+    #[error(
+        "the classifier test on {view} would train on {train}, watch {validation} and test {test} events of each class; \
+         compare more events, or change the shares"
+    )]
+    EmptyPart {
+        /// View of the event.
+        view: String,
+        /// Training events.
+        train: usize,
+        /// Validation events.
+        validation: usize,
+        /// Test events.
+        test: usize,
+    },
     /// The classifier itself failed.
     #[error("classifier {classifier} on {view}: {source}")]
     Classifier {
@@ -135,6 +150,20 @@ impl C2stOptions {
         let shares = train > 0.0 && validation > 0.0 && train + validation < 1.0;
         if seeds > 0 && shares { Ok(()) } else { Err(C2stError::Options { seeds, train, validation }) }
     }
+
+    /// End of the training part and begin of the test part of `n` events.
+    fn boundaries(&self, n: usize) -> [usize; 2] {
+        [self.train, self.train + self.validation].map(|share| (share * n as f64).round() as usize)
+    }
+
+    fn check_parts(&self, view: &str, n: usize) -> Result<(), C2stError> {
+        let [train_end, test_start] = self.boundaries(n);
+        let [train, validation, test] = [train_end, test_start - train_end, n - test_start];
+        if train.min(validation).min(test) > 0 {
+            return Ok(());
+        }
+        Err(C2stError::EmptyPart { view: view.into(), train, validation, test })
+    }
 }
 
 /// Tests whether `classifier` tells the rows of `candidate` from those of `reference`, both `[events, inputs]`.
@@ -160,12 +189,16 @@ pub fn c2st(
         let (reference, candidate) = (reference.nrows(), candidate.nrows());
         return Err(C2stError::TooFewEvents { view: view.into(), reference, candidate });
     }
+    options.check_parts(view, reference.nrows().min(candidate.nrows()).min(reference.nrows() / 2))?;
     let protocol = Protocol { view, classifier, options };
     let (mut runs, mut floor_runs) = (Vec::new(), Vec::new());
     for repetition in 0..options.seeds {
         let mut rng = random::stream(seed, &format!("validation/c2st/{view}"), repetition as u64);
         let truth = permutation(reference.nrows(), &mut rng);
         let fake = permutation(candidate.nrows(), &mut rng);
+        // Candidate i was often generated for the conditions of reference i. Twins go to the same part: one in training
+        // labelled as reference would point away from one in the test.
+        let fake = if reference.nrows() == candidate.nrows() { truth.clone() } else { fake };
         let truth = Rows { matrix: reference.reborrow(), rows: &truth };
         let fake = Rows { matrix: candidate.reborrow(), rows: &fake };
         let half = truth.rows.len() / 2;
@@ -228,8 +261,7 @@ struct Protocol<'a> {
 impl Protocol<'_> {
     fn run(&self, zero: Rows<'_>, one: Rows<'_>, rng: &mut ChaCha8Rng) -> Result<Run, C2stError> {
         let n = zero.rows.len().min(one.rows.len());
-        let train_end = (self.options.train * n as f64).round() as usize;
-        let test_start = ((self.options.train + self.options.validation) * n as f64).round() as usize;
+        let [train_end, test_start] = self.options.boundaries(n);
         let part = |range: Range<usize>, rng: &mut ChaCha8Rng| {
             labelled(zero.range(range.clone()), one.range(range), rng)
         };

@@ -172,7 +172,7 @@ impl Extraction {
 
     /// Inputs of the classifier on observables, `[events, inputs]`: the core observables, with energies E as
     /// `log10(max(E, threshold)/E_incident)`, which is of order one at every incident energy; the other compared
-    /// columns as they are; and `log10 E_incident`. `None` if there is nothing but the incident energy.
+    /// columns and the conditions as they are; and `log10 E_incident`. `None` if there is nothing but conditions.
     pub(crate) fn observable_inputs(
         &self,
         table: &Table,
@@ -198,6 +198,9 @@ impl Extraction {
         if inputs.is_empty() {
             return None;
         }
+        inputs.extend(
+            table.conditions.iter().flat_map(|matrix| matrix.columns().into_iter().map(|c| c.to_vec())),
+        );
         inputs.extend(table.incident.iter().map(|energies| energies.iter().map(|e| e.log10()).collect()));
         Some(Array2::from_shape_fn((table.events, inputs.len()), |(event, input)| inputs[input][event]))
     }

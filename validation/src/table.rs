@@ -26,6 +26,8 @@ pub(crate) struct Table {
     pub(crate) voxels: Option<Array2<f32>>,
     /// Other columns `[events, width]`.
     pub(crate) columns: Vec<(String, Array2<f32>)>,
+    /// Conditions other than the incident energy, `[events, width]`.
+    pub(crate) conditions: Vec<Array2<f32>>,
 }
 
 impl Table {
@@ -68,7 +70,7 @@ impl<'a> Reader<'a> {
         let events = options.max_events.unwrap_or(available).min(available);
         let mut columns: Vec<(String, Array2<f32>)> = Vec::new();
         let roles = [&options.weight, &options.incident, &options.voxels];
-        for name in roles.into_iter().flatten().chain(&options.columns) {
+        for name in roles.into_iter().flatten().chain(&options.columns).chain(&options.conditions) {
             if columns.iter().all(|(known, _)| known != name) {
                 columns.push((name.clone(), Array2::zeros((events, dataset.column_width(name)?))));
             }
@@ -118,9 +120,23 @@ impl<'a> Reader<'a> {
         let columns =
             options.columns.iter().filter_map(|name| Some((name.clone(), self.get(name)?.to_owned())));
         let columns: Vec<_> = columns.collect();
+        let is_new =
+            |name: &&String| !options.columns.contains(name) && options.incident.as_ref() != Some(*name);
+        let conditions =
+            options.conditions.iter().filter(is_new).filter_map(|name| Some(self.get(name)?.to_owned()));
+        let conditions = conditions.collect();
         self.columns.clear();
         let files = dataset.files().iter().map(|file| file.path.display().to_string()).collect();
-        let table = Table { label: sample, files, events: self.filled, weights, incident, voxels, columns };
+        let table = Table {
+            label: sample,
+            files,
+            events: self.filled,
+            weights,
+            incident,
+            voxels,
+            columns,
+            conditions,
+        };
         let sum = table.sum_of_weights();
         match &options.weight {
             Some(column) if sum <= 0.0 => {

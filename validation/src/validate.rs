@@ -33,6 +33,9 @@ pub struct ValidateOptions {
     pub voxels: Option<String>,
     /// Other columns to compare, scalars or fixed-size lists.
     pub columns: Vec<String>,
+    /// Columns both samples were made for. They are not compared, but given to the classifier on observables, which
+    /// so sees whether the compared columns depend on them as they should.
+    pub conditions: Vec<String>,
     /// Scalar column of the event weights, in both data sets.
     pub weight: Option<String>,
     /// Voxels below this energy (MeV) count as empty, in both data sets alike.
@@ -59,6 +62,7 @@ impl Default for ValidateOptions {
             incident: None,
             voxels: None,
             columns: Vec::new(),
+            conditions: Vec::new(),
             weight: None,
             threshold_mev: 0.0,
             response_edges: None,

@@ -39,7 +39,7 @@ const KEPT_FROM: f64 = 1.0 - 2e-5;
 /// Noise stops at this part of the threshold, so that rounding does not lift it over [`KEPT_FROM`].
 const NOISE_CEILING: f64 = 1.0 - 4e-5;
 
-/// Voxels e^80 times the threshold are none that a calorimeter measures; beyond, shares would not be finite.
+/// Voxels e^±80 times the threshold are none that a calorimeter measures; beyond, shares would not be finite or vanish.
 const LARGEST_LOG: f64 = 80.0;
 
 /// Fitted form of the step; `[rows, voxels]` MeV ↔ `[rows, n_ratios + n_shared]`.
@@ -294,7 +294,7 @@ impl LayerEnergies {
             return;
         }
         let threshold = f64::from(self.threshold_mev);
-        let share = |log: f64| threshold * log.min(LARGEST_LOG).exp();
+        let share = |log: f64| threshold * log.clamp(-LARGEST_LOG, LARGEST_LOG).exp();
         by_energy.clear();
         by_energy.extend(logs.iter().map(|&log| share(log)));
         by_energy.sort_unstable_by(|a, b| b.total_cmp(a));

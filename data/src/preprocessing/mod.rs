@@ -164,6 +164,18 @@ impl Preprocessing {
         groups
     }
 
+    /// The condition column that column `index` of model space comes from.
+    #[must_use]
+    pub fn condition_of(&self, index: usize) -> Option<&str> {
+        column_of(&self.conditions, index)
+    }
+
+    /// The target column that column `index` of model space comes from.
+    #[must_use]
+    pub fn target_of(&self, index: usize) -> Option<&str> {
+        column_of(&self.targets, index)
+    }
+
     /// Ranges of the raw conditions in the training sample.
     #[must_use]
     pub fn condition_ranges(&self) -> &[ColumnRange] {
@@ -215,6 +227,15 @@ impl Preprocessing {
 
 fn widths(chains: &[Chain]) -> impl Iterator<Item = usize> {
     chains.iter().map(|chain| chain.output_width().expect("checked when fitted or loaded"))
+}
+
+fn column_of(chains: &[Chain], index: usize) -> Option<&str> {
+    let mut end = 0;
+    let owner = chains.iter().zip(widths(chains)).find(|(_, width)| {
+        end += width;
+        index < end
+    });
+    owner.map(|(chain, _)| chain.column.as_str())
 }
 
 fn forward(

@@ -1,0 +1,91 @@
+//! Going on with interrupted runs.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::program::{command, refuse, succeed, text};
+use crate::toy::Toy;
+
+/// Enough to be interrupted three times on a fast machine.
+const EPOCHS: &str = "training.epochs=150";
+
+/// Starts `simile run --resume` and kills it (SIGKILL) some time after it has written a checkpoint.
+fn kill_after_a_checkpoint(toy: &Toy, delay: Duration) {
+    let checkpoint = toy.run().join("checkpoints/last.safetensors");
+    let state = || std::fs::read(&checkpoint).ok();
+    let before = state();
+    let arguments = ["run", &toy.config(), "--out", &text(toy.run()), "--resume", "--quiet", "--set", EPOCHS];
+    let mut child = command(&arguments).stdout(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while state() == before {
+        assert!(start.elapsed() < Duration::from_secs(300), "no checkpoint was written");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(delay);
+    assert!(child.try_wait().unwrap().is_none(), "training ended before it could be killed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("model/weights.safetensors")).unwrap()
+}
+
+#[test]
+fn a_run_killed_three_times_ends_as_if_never_interrupted() {
+    let toy = Toy::tracks();
+    let calm = toy.path("calm");
+    succeed(&["prepare", &toy.config(), "--out", &calm, "--set", EPOCHS]);
+    succeed(&["train", &calm]);
+    // At no particular moments: within an epoch, while a checkpoint is written, between epochs.
+    for milliseconds in [0, 7, 23] {
+        kill_after_a_checkpoint(&toy, Duration::from_millis(milliseconds));
+        assert!(!toy.model().exists());
+    }
+    let run = text(toy.run());
+    let ended = succeed(&["run", &toy.config(), "--out", &run, "--resume", "--set", EPOCHS]);
+    assert!(ended.stderr.contains("going on with epoch"), "{}", ended.stderr);
+    assert!(weights(&toy.run()) == weights(Path::new(&calm)), "the weights differ");
+    let log = std::fs::read_to_string(toy.run().join("log.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 150);
+    assert!(toy.run().join("report.html").exists());
+    // Nothing is left to do.
+    let again = succeed(&["run", &toy.config(), "--out", &run, "--resume", "--set", EPOCHS]);
+    assert_eq!(again.stdout, ended.stdout);
+    assert!(!again.stderr.contains("epoch"), "{}", again.stderr);
+}
+
+#[test]
+fn an_existing_run_directory_is_not_touched_without_resume() {
+    let toy = Toy::tracks();
+    let run = text(toy.run());
+    succeed(&["prepare", &toy.config(), "--out", &run]);
+    for command in ["run", "prepare"] {
+        refuse(toy.folder(), &[command, &toy.config(), "--out", &run], &[&run, "exists", "--resume"]);
+    }
+}
+
+#[test]
+fn resuming_with_another_configuration_names_the_table_that_differs() {
+    let toy = Toy::tracks();
+    let run = text(toy.run());
+    succeed(&["prepare", &toy.config(), "--out", &run]);
+    for (change, table) in [("model.width=17", "[model]"), ("training.epochs=3", "[training]")] {
+        refuse(
+            toy.folder(),
+            &["run", &toy.config(), "--out", &run, "--resume", "--set", change],
+            &["configuration differs", table],
+        );
+    }
+    refuse(toy.folder(), &["run", &toy.config(), "--out", &run, "--resume", "--seed", "5"], &["seed"]);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let toy = Toy::tracks().train();
+    let checkpoint = toy.run().join("checkpoints/last.safetensors");
+    let bytes = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    refuse(toy.folder(), &["train", &text(toy.run())], &["checkpoints/last.safetensors is damaged"]);
+}
