@@ -133,13 +133,6 @@ fn derivative(unnormalised: f32) -> f32 {
 }
 
 impl Bin {
-    /// ξ of x = v. Rounding may put a value at the right edge of a narrow bin beyond it, where the curve of a steep
-    /// derivative turns round.
-    #[inline(always)]
-    fn position(&self, v: f32) -> f32 {
-        ((v - self.left[0]) / self.width).min(1.0)
-    }
-
     /// (y, log dy/dx) at ξ.
     #[inline(always)]
     fn forward(&self, xi: f32) -> (f32, f32) {
@@ -246,8 +239,9 @@ fn transform_rows<const L: usize>(
                     curve.bin(curve.y.find(v)).inverse(v)
                 } else {
                     let bin = curve.bin(curve.x.find(v));
-                    bin.forward(bin.position(v))
+                    bin.forward((v - bin.left[0]) / bin.width)
                 };
+                // Rounding may carry a value next to the bound beyond it.
                 *out = value.clamp(-spline.bound, spline.bound);
                 log_determinant += log_derivative;
             } else {
@@ -326,7 +320,7 @@ fn backward_element<const L: usize>(
     let curve = Curve::<L>::new(parameters, spline);
     let bin = curve.bin(curve.x.find(v));
     let Bin { k, width, height, slope, d0, d1, .. } = bin;
-    let xi = bin.position(v);
+    let xi = (v - bin.left[0]) / width;
     let (rest, t) = (1.0 - xi, xi * (1.0 - xi));
     let (numerator, denominator) = bin.fraction(xi);
     let bend = bin.bend(xi);

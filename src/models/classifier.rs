@@ -38,7 +38,7 @@ pub struct ClassifierConfig {
 
 impl Default for ClassifierConfig {
     fn default() -> Self {
-        Self { width: 256, hidden: 3, epochs: 30, patience: 10, batch_size: 256, learning_rate: 3e-4 }
+        Self { width: 256, hidden: 3, epochs: 60, patience: 20, batch_size: 256, learning_rate: 1e-3 }
     }
 }
 

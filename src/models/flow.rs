@@ -49,7 +49,7 @@ pub struct FlowConfig {
     pub bins: usize,
     /// Splines act on [-tail_bound, tail_bound] of the standardised targets and are the identity outside.
     pub tail_bound: f32,
-    /// How features are mixed between couplings.
+    /// How features are mixed before every pair of couplings; inside a pair the halves change places.
     pub permutation: PermutationConfig,
 }
 
@@ -124,9 +124,15 @@ impl FlowConfig {
             hidden: self.hidden,
             residual: self.residual,
         };
+        // Every second coupling transforms what the one before it kept: mixed at random each time, a feature would
+        // stay untransformed with probability 2^−couplings.
+        let permutation = |layer: usize| match layer % 2 {
+            0 => self.permutation,
+            _ => PermutationConfig::Swap,
+        };
         let layers = (0..self.couplings)
-            .map(|_| Layer {
-                permutation: self.permutation.init(features, device, rng),
+            .map(|layer| Layer {
+                permutation: permutation(layer).init(features, device, rng),
                 coupling: coupling.init(device, rng),
             })
             .collect();

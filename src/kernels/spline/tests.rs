@@ -39,7 +39,7 @@ const SPLINES: [Spline; 7] = [
     Spline { bins: 64, bound: 10.0 },
 ];
 /// Together at least a million.
-const INPUTS_PER_CASE: usize = 24_000;
+const INPUTS_PER_CASE: usize = 15_000;
 
 /// Inputs in ascending order, each with the curve it goes through.
 struct Block {
@@ -152,7 +152,7 @@ fn curves_are_finite_bounded_and_monotone_for_any_parameters() {
             }
         }
     });
-    assert!(count >= 1_000_000 * 8 / 10, "{count} inputs");
+    assert!(count >= 1_000_000, "{count} inputs");
 }
 
 #[test]
@@ -192,7 +192,6 @@ fn inverse_undoes_the_curve_for_ordinary_parameters() {
             opposite += usize::from((log[i] + log_back[i]).abs() < 1e-2);
         }
         let share = opposite as f64 / back.len() as f64;
-        eprintln!("{name}: share {share}");
         assert!(share > 0.97, "{name}: log-determinants cancel for {share} of the inputs only");
     });
 }

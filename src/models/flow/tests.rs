@@ -221,7 +221,6 @@ fn densities_are_normalised() {
             _ => return,
         };
         let integral = integral(case, points, volume, &device);
-        eprintln!("{} integral {integral}", case.name);
         assert!((integral - 1.0).abs() < 5e-3, "{}: the density integrates to {integral}", case.name);
     });
 }
