@@ -136,15 +136,23 @@ impl RunDirectory {
         self.manifest.stages.iter().find(|record| record.stage == stage).map(|record| record.seconds)
     }
 
-    /// Records that a stage begins: it and later ones are not done, whose input changes.
+    /// Records that a stage begins: later ones are no longer done, whose input may change at any time.
     pub(super) fn begin(&mut self, stage: Stage) -> Result<(), PipelineError> {
-        self.manifest.stages.retain(|record| record.stage < stage);
-        Ok(files::write_json(&self.root.join("manifest.json"), &self.manifest)?)
+        if self.manifest.stages.iter().all(|record| record.stage <= stage) {
+            return Ok(());
+        }
+        self.manifest.stages.retain(|record| record.stage <= stage);
+        self.write()
     }
 
     /// Records a stage as done.
     pub(super) fn finish(&mut self, stage: Stage, seconds: f64) -> Result<(), PipelineError> {
+        self.manifest.stages.retain(|record| record.stage < stage);
         self.manifest.stages.push(StageRecord { stage, seconds });
+        self.write()
+    }
+
+    fn write(&self) -> Result<(), PipelineError> {
         Ok(files::write_json(&self.root.join("manifest.json"), &self.manifest)?)
     }
 

@@ -19,7 +19,7 @@ struct Case {
 
 /// Standard deviation of a weight times the square root of its fan-in: away from the identity a flow starts as, but no
 /// direction is squeezed so much that `f32` cannot bring it back.
-const GAIN: f32 = 0.3;
+const GAIN: f32 = 0.2;
 
 impl Case {
     fn new(config: FlowConfig, sizes: &[usize], conditions: usize, device: &Device) -> Self {
@@ -214,7 +214,7 @@ fn densities_are_normalised() {
         let (points, volume) = match case.space.targets() {
             1 => grid(4_000, 20.0),
             2 => {
-                let (line, size) = grid(300, 10.0);
+                let (line, size) = grid(500, 10.0);
                 let pairs = line.iter().flat_map(|&a| line.iter().flat_map(move |&b| [a, b]));
                 (pairs.collect(), size * size)
             }

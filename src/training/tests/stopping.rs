@@ -13,7 +13,7 @@ fn around(mean: f32, events: usize) -> Sample {
     Sample::new(&[("y", (0..events).map(y).collect())], &[])
 }
 
-/// The training events lie away from the validation events: every epoch is worse than the one before.
+/// The training events lie away from the validation events: every epoch is worse than the first.
 #[test]
 fn patience_stops_training_and_the_best_epoch_is_kept() {
     let (train_sample, validation_sample) = (around(1.0, 500), around(-1.0, 200));
@@ -22,7 +22,7 @@ fn patience_stops_training_and_the_best_epoch_is_kept() {
         let config = TrainingConfig {
             epochs,
             patience,
-            batch_size: 64,
+            batch_size: 16,
             learning_rate: 1e-2,
             schedule: ScheduleKind::Constant,
             average_decay: 0.0,
@@ -33,7 +33,7 @@ fn patience_stops_training_and_the_best_epoch_is_kept() {
     let stopped = epochs(10, 2);
     assert_eq!((stopped.best_epoch, stopped.history.len()), (1, 3));
     let losses: Vec<f64> = stopped.history.iter().map(|r| r.validation_loss.unwrap()).collect();
-    assert!(losses.is_sorted(), "{losses:?}");
+    assert!(losses[1..].iter().all(|later| later > &losses[0]), "{losses:?}");
     let first = epochs(1, 0);
     assert!(bytes(&stopped.weights) == bytes(&first.weights), "the weights are those of the first epoch");
     assert_eq!(epochs(4, 0).history.len(), 4, "a patience of 0 never stops");
