@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use sha2::{Digest, Sha256};
 use simile_physics::Geometry;
 
 use crate::schema::{GEOMETRY_KEY, UNITS_KEY, common_schema};
-use crate::{DataError, Scan, damage};
+use crate::{DataError, Scan, damage, sha256};
 
 /// One or more Parquet files of equal schema, seen as one table. Cheap to clone.
 ///
@@ -264,8 +263,6 @@ fn check_magic(file: &mut File, path: &Path) -> Result<(), DataError> {
 }
 
 fn file_sha256(path: &Path) -> Result<String, DataError> {
-    let mut file = File::open(path).map_err(DataError::io("read", path))?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).map_err(DataError::io("read", path))?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let file = File::open(path).map_err(DataError::io("read", path))?;
+    sha256(file).map_err(DataError::io("read", path))
 }

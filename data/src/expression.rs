@@ -37,13 +37,17 @@ impl<'a> Scope<'a> {
         Self { schema, derived, files }
     }
 
-    /// Every derived column by name.
+    /// The derived columns among `columns` by name, or all of them.
     ///
     /// # Errors
     /// If one has the name of a column of the files, or is not a valid expression, or names itself in a circle.
-    pub(crate) fn derived(&self) -> Result<BTreeMap<String, Expression>, DataError> {
+    pub(crate) fn derived(
+        &self,
+        columns: Option<&[String]>,
+    ) -> Result<BTreeMap<String, Expression>, DataError> {
         let mut expressions = BTreeMap::new();
-        for (name, text) in self.derived {
+        let wanted = |name: &String| columns.is_none_or(|columns| columns.contains(name));
+        for (name, text) in self.derived.iter().filter(|(name, _)| wanted(name)) {
             if self.schema.field_with_name(name).is_ok() {
                 let place = format!("{} and the derived columns", self.files);
                 return Err(DataError::DuplicateColumn { column: name.clone(), place });

@@ -105,7 +105,7 @@ impl Scan {
     pub fn blocks(self) -> Result<Blocks, DataError> {
         let schema = self.dataset.schema();
         let scope = Scope::new(schema, &self.derived, self.dataset.place());
-        let derived = scope.derived()?;
+        let derived = scope.derived(self.columns.as_deref())?;
         let select = self.select.as_deref().map(|text| scope.select(text)).transpose()?;
         let columns = self.columns.unwrap_or_else(|| {
             let stored = schema.fields().iter().map(|field| field.name());

@@ -82,13 +82,18 @@ pub(super) fn print_gates(metrics: &Metrics) -> Outcome {
             println!("{word}   {} = {:.6}, must be {bound} {}", gate.name, gate.value, gate.limit);
         }
     }
+    if metrics.gates.is_empty() {
+        println!("verdict  none: no gates are set (validation.thresholds)");
+        return Outcome::Success;
+    }
     match metrics.verdict {
-        Verdict::Pass => Outcome::Success,
+        Verdict::Pass => {
+            println!("verdict  pass");
+            Outcome::Success
+        }
         Verdict::Fail => {
             println!("verdict  fail");
-            return Outcome::GateFailed;
+            Outcome::GateFailed
         }
-    };
-    println!("verdict  pass");
-    Outcome::Success
+    }
 }

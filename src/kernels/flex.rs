@@ -4,43 +4,83 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 
-use super::{Activation, AdamWStep, Columns, Kernels, Spline, adamw, linear, permute, spline};
+use super::{AdamWStep, Columns, CouplingShape, Kernels, MlpShape, Transform};
+use super::{adamw, coupling, mlp, permute, reductions, transform};
 
 impl Kernels for Flex {
-    fn fused_linear(
-        x: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        activation: Activation,
-    ) -> FlexTensor {
-        linear::forward(x, weight, bias, activation)
+    fn mlp(x: FlexTensor, weights: FlexTensor, shape: MlpShape) -> FlexTensor {
+        mlp::forward(x, weights, shape, false).0
     }
 
-    fn fused_linear_backward(
+    fn mlp_keeping(x: FlexTensor, weights: FlexTensor, shape: MlpShape) -> (FlexTensor, FlexTensor) {
+        mlp::forward(x, weights, shape, true)
+    }
+
+    fn mlp_backward(
         grad: FlexTensor,
-        y: FlexTensor,
         x: FlexTensor,
-        weight: FlexTensor,
-        activation: Activation,
+        weights: FlexTensor,
+        kept: FlexTensor,
+        shape: MlpShape,
+        needs_x: bool,
+    ) -> (FlexTensor, FlexTensor) {
+        mlp::backward(grad, x, weights, kept, shape, needs_x)
+    }
+
+    fn coupling(
+        state: FlexTensor,
+        condition: FlexTensor,
+        weights: FlexTensor,
+        shape: CouplingShape,
+        inverse: bool,
+    ) -> FlexTensor {
+        coupling::transform(state, condition, weights, &shape, inverse, false).0
+    }
+
+    fn coupling_keeping(
+        state: FlexTensor,
+        condition: FlexTensor,
+        weights: FlexTensor,
+        shape: CouplingShape,
+    ) -> (FlexTensor, FlexTensor) {
+        coupling::transform(state, condition, weights, &shape, false, true)
+    }
+
+    fn coupling_backward(
+        grad: FlexTensor,
+        state: FlexTensor,
+        condition: FlexTensor,
+        weights: FlexTensor,
+        kept: FlexTensor,
+        shape: CouplingShape,
+        needs: [bool; 2],
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        linear::backward(grad, y, x, weight, activation)
+        coupling::backward(grad, [state, condition, weights, kept], &shape, needs)
     }
 
-    fn spline(parameters: FlexTensor, x: FlexTensor, spline: Spline, inverse: bool) -> FlexTensor {
-        spline::transform(parameters, x, spline, inverse)
+    fn transform(parameters: FlexTensor, x: FlexTensor, transform: Transform, inverse: bool) -> FlexTensor {
+        transform::forward(parameters, x, transform, inverse)
     }
 
-    fn spline_backward(
+    fn transform_backward(
         grad: FlexTensor,
         parameters: FlexTensor,
         x: FlexTensor,
-        spline: Spline,
+        transform: Transform,
     ) -> (FlexTensor, FlexTensor) {
-        spline::backward(grad, parameters, x, spline)
+        transform::backward(grad, parameters, x, transform)
     }
 
     fn permute_columns(x: FlexTensor, columns: Columns) -> FlexTensor {
         permute::forward(x, &columns)
+    }
+
+    fn log_sum_exp(x: FlexTensor) -> FlexTensor {
+        reductions::log_sum_exp(x)
+    }
+
+    fn log_sum_exp_backward(grad: FlexTensor, x: FlexTensor, y: FlexTensor) -> FlexTensor {
+        reductions::log_sum_exp_backward(grad, x, y)
     }
 
     fn adamw(
@@ -67,6 +107,12 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
 
 pub(super) fn from_vec<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// A vector.
+pub(super) fn from_flat(values: Vec<f32>) -> FlexTensor {
+    let length = values.len();
+    from_vec(values, [length])
 }
 
 pub(super) fn matrix_shape(tensor: &FlexTensor) -> [usize; 2] {

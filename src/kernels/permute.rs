@@ -24,6 +24,11 @@ impl Columns {
         Self(columns.into())
     }
 
+    /// The permutation that changes nothing.
+    pub fn identity(features: usize) -> Self {
+        Self((0..features as u32).collect())
+    }
+
     /// The permutation that undoes this one.
     pub fn inverse(&self) -> Self {
         let mut inverse = vec![0; self.0.len()];

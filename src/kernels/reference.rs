@@ -1,20 +1,139 @@
 //! The kernels as compositions of Burn operations: what the fused ones are compared with, and what runs on devices and
 //! element types without a fused kernel. Differentiated by Burn.
 
+use std::ops::Range;
+
 use burn::tensor::{Bool, Int, Tensor, TensorData, activation};
 
 use super::spline::{DERIVATIVE_SHIFT, MIN_BIN, MIN_DERIVATIVE};
-use super::{Activation, AdamWStep, Columns, Spline};
+use super::transform::MAX_LOG_SCALE;
+use super::{Activation, AdamWStep, Columns, CouplingShape, MlpShape, Spline, Transform};
 
-/// See [`super::linear`].
-pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
-    let z = x.matmul(weight) + bias.unsqueeze();
+/// See [`super::mlp`].
+pub fn mlp(x: Tensor<2>, weights: Tensor<1>, shape: MlpShape) -> Tensor<2> {
+    let layers: Vec<_> = shape.packed_layers().collect();
+    let apply = |i: usize, x: Tensor<2>| {
+        let layer = layers[i];
+        let part = |range: Range<usize>| weights.clone().narrow(0, range.start, range.len());
+        let biases = part(layer.biases()).unsqueeze();
+        if layer.inputs == 0 {
+            return biases.repeat_dim(0, x.dims()[0]);
+        }
+        let matrix = part(layer.weights()).reshape([layer.outputs, layer.inputs]);
+        x.matmul(matrix.transpose()) + biases
+    };
+    let activate = |z: Tensor<2>| activation(z, shape.activation);
+    let last = layers.len() - 1;
+    let h = if shape.residual && last > 0 {
+        let h = (1..last).step_by(2).fold(apply(0, x), |h, i| {
+            let inner = activate(apply(i, activate(h.clone())));
+            h + apply(i + 1, inner)
+        });
+        activate(h)
+    } else {
+        (0..last).fold(x, |h, i| activate(apply(i, h)))
+    };
+    apply(last, h)
+}
+
+fn activation(z: Tensor<2>, activation: Activation) -> Tensor<2> {
     match activation {
-        Activation::Identity => z,
         Activation::Relu => activation::relu(z),
         Activation::LeakyRelu(slope) => activation::leaky_relu(z, slope.into()),
+        Activation::Silu => activation::silu(z),
+        Activation::Gelu => activation::gelu(z),
         Activation::Tanh => z.tanh(),
     }
+}
+
+/// See [`super::coupling`].
+pub fn coupling(
+    state: Tensor<2>,
+    condition: Tensor<2>,
+    weights: Tensor<1>,
+    shape: &CouplingShape,
+) -> Tensor<2> {
+    let features = shape.features();
+    let x = permute_columns(state.clone().narrow(1, 0, features), &shape.columns);
+    let log = state.narrow(1, features, 1);
+    let (y, log_det) = move_second_half(x, condition, weights, shape, transform);
+    Tensor::cat(vec![y, log + log_det], 1)
+}
+
+/// See [`super::coupling_inverse`].
+pub fn coupling_inverse(
+    state: Tensor<2>,
+    condition: Tensor<2>,
+    weights: Tensor<1>,
+    shape: &CouplingShape,
+) -> Tensor<2> {
+    let features = shape.features();
+    let log = state.clone().narrow(1, features, 1);
+    let y = state.narrow(1, 0, features);
+    let (x, log_det) = move_second_half(y, condition, weights, shape, transform_inverse);
+    Tensor::cat(vec![permute_columns(x, &shape.columns.inverse()), log + log_det], 1)
+}
+
+fn move_second_half(
+    x: Tensor<2>,
+    condition: Tensor<2>,
+    weights: Tensor<1>,
+    shape: &CouplingShape,
+    transform: fn(Tensor<2>, Tensor<2>, Transform) -> (Tensor<2>, Tensor<2>),
+) -> (Tensor<2>, Tensor<2>) {
+    let (features, kept) = (shape.features(), shape.kept());
+    let b = x.clone().narrow(1, kept, features - kept);
+    // Burn does not join matrices without columns.
+    let parts: Vec<Tensor<2>> = [(kept > 0).then(|| x.narrow(1, 0, kept)), Some(condition)]
+        .into_iter()
+        .flatten()
+        .filter(|part| part.dims()[1] > 0)
+        .collect();
+    let input = if parts.is_empty() { b.clone() } else { Tensor::cat(parts, 1) };
+    let (b, log_det) = transform(mlp(input.clone(), weights, shape.mlp), b, shape.transform);
+    let y = if kept > 0 { Tensor::cat(vec![input.narrow(1, 0, kept), b], 1) } else { b };
+    (y, log_det)
+}
+
+/// See [`super::transform`].
+pub fn transform(parameters: Tensor<2>, x: Tensor<2>, transform: Transform) -> (Tensor<2>, Tensor<2>) {
+    match transform {
+        Transform::Spline(shape) => spline(parameters, x, shape),
+        Transform::Affine => {
+            let (log_scale, shift) = affine(parameters, x.dims());
+            (x * log_scale.clone().exp() + shift, log_scale.sum_dim(1))
+        }
+    }
+}
+
+/// See [`super::transform_inverse`].
+pub fn transform_inverse(
+    parameters: Tensor<2>,
+    y: Tensor<2>,
+    transform: Transform,
+) -> (Tensor<2>, Tensor<2>) {
+    match transform {
+        Transform::Spline(shape) => spline_inverse(parameters, y, shape),
+        Transform::Affine => {
+            let (log_scale, shift) = affine(parameters, y.dims());
+            ((y - shift) * (-log_scale.clone()).exp(), -log_scale.sum_dim(1))
+        }
+    }
+}
+
+/// Bounded log-scale and shift, `[batch, features]` each.
+fn affine(parameters: Tensor<2>, [rows, features]: [usize; 2]) -> (Tensor<2>, Tensor<2>) {
+    let parameters = parameters.reshape([rows, features, 2]);
+    let part = |i: usize| parameters.clone().narrow(2, i, 1).squeeze_dim::<2>(2);
+    let bound = f64::from(MAX_LOG_SCALE);
+    ((part(0) / bound).tanh() * bound, part(1))
+}
+
+/// See [`super::log_sum_exp`].
+pub fn log_sum_exp(x: Tensor<2>) -> Tensor<2> {
+    let max = x.clone().detach().max_dim(1);
+    let sum = (x - max.clone()).exp().sum_dim(1);
+    sum.log() + max
 }
 
 /// See [`super::permute_columns`].
@@ -41,8 +160,7 @@ pub fn adamw<const D: usize>(
     [parameter, first, second, average]
 }
 
-/// See [`super::spline`].
-pub fn spline(parameters: Tensor<2>, x: Tensor<2>, spline: Spline) -> (Tensor<2>, Tensor<2>) {
+fn spline(parameters: Tensor<2>, x: Tensor<2>, spline: Spline) -> (Tensor<2>, Tensor<2>) {
     let curve = Curve::new(parameters, x.dims(), spline);
     let v = x.clone().clamp(-spline.bound, spline.bound).unsqueeze_dim::<3>(2);
     let bin = curve.bin(curve.left_x.clone(), v.clone());
@@ -53,8 +171,7 @@ pub fn spline(parameters: Tensor<2>, x: Tensor<2>, spline: Spline) -> (Tensor<2>
     inside_or_identity(x, y, log, spline)
 }
 
-/// See [`super::spline_inverse`].
-pub fn spline_inverse(parameters: Tensor<2>, y: Tensor<2>, spline: Spline) -> (Tensor<2>, Tensor<2>) {
+fn spline_inverse(parameters: Tensor<2>, y: Tensor<2>, spline: Spline) -> (Tensor<2>, Tensor<2>) {
     let curve = Curve::new(parameters, y.dims(), spline);
     let v = y.clone().clamp(-spline.bound, spline.bound).unsqueeze_dim::<3>(2);
     let bin = curve.bin(curve.left_y.clone(), v.clone());

@@ -8,13 +8,15 @@
 //!
 //! Outside it is the identity. The K unnormalised widths and heights go through a softmax, the K − 1 inner
 //! derivatives through a softplus shifted so that parameters of zero give the identity.
+//!
+//! Vector instructions run over rows: the parameters of one feature lie as `[parameter, row]`.
 
-use burn::backend::flex::FlexTensor;
-use rayon::prelude::*;
+use std::ops::Range;
 
-use super::ROWS_PER_TASK;
-use super::flex::{contiguous, from_vec, matrix_shape, values};
-use super::simd::{exp, softplus, vectorised};
+use pulp::Simd;
+
+use super::block::Place;
+use super::simd::{Lanes, Mask};
 
 /// Smallest width and height of a bin as a fraction of the interval (as in nflows).
 pub(super) const MIN_BIN: f32 = 1e-3;
@@ -40,339 +42,326 @@ impl Spline {
     pub fn parameters(&self) -> usize {
         3 * self.bins - 1
     }
-}
 
-/// One curve: left edges, sizes and softmax fractions of the bins in x and y, padded to `L` ≥ K entries so that
-/// loops over them have a fixed length.
-struct Curve<'a, const L: usize> {
-    x: Bins<L>,
-    y: Bins<L>,
-    derivatives: &'a [f32],
-}
-
-struct Bins<const L: usize> {
-    fraction: [f32; L],
-    size: [f32; L],
-    left: [f32; L],
-}
-
-impl<const L: usize> Bins<L> {
-    #[inline(always)]
-    fn new(unnormalised: &[f32], bound: f32) -> Self {
-        let bins = unnormalised.len();
-        let mut fraction = [f32::NEG_INFINITY; L];
-        fraction[..bins].copy_from_slice(unnormalised);
-        let max = fraction.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
-        for (i, f) in fraction.iter_mut().enumerate() {
-            *f = if i < bins { exp(*f - max) } else { 0.0 };
-        }
-        let scale = 1.0 / fraction.iter().sum::<f32>();
-        let span = 2.0 * bound * (1.0 - MIN_BIN * bins as f32);
-        let mut size = [0.0; L];
-        for (size, f) in size.iter_mut().zip(&mut fraction) {
-            *f *= scale;
-            *size = 2.0 * bound * MIN_BIN + span * *f;
-        }
-        let mut left = [f32::INFINITY; L];
-        let mut edge = -bound;
-        for (left, size) in left[..bins].iter_mut().zip(&size) {
-            *left = edge;
-            edge += size;
-        }
-        // The last bin ends at the bound, whatever the rounding of the sum.
-        size[bins - 1] = bound - left[bins - 1];
-        Self { fraction, size, left }
+    /// What the bins share beyond their smallest size.
+    fn span(&self) -> f32 {
+        2.0 * self.bound * (1.0 - MIN_BIN * self.bins as f32)
     }
 
-    /// The bin that holds `v`.
+    /// (y, log dy/dx), or, inverted, (x, log dx/dy). Replaces the unnormalised widths and heights by their softmax
+    /// fractions.
     #[inline(always)]
-    fn find(&self, v: f32) -> usize {
-        self.left.iter().map(|&left| u32::from(v >= left)).sum::<u32>().max(1) as usize - 1
+    pub(super) fn transform<S: Simd>(
+        &self,
+        simd: S,
+        parameters: &mut [f32],
+        place: Place,
+        v: Lanes<S>,
+        inverse: bool,
+    ) -> (Lanes<S>, Lanes<S>) {
+        let zero = Lanes::splat(simd, 0.0);
+        let inside = self.inside(v);
+        // Outside, where the result is not used, the formulas still want an argument inside.
+        let u = inside.select(v, zero);
+        self.normalise(simd, parameters, place);
+        let bin = self.bin(simd, parameters, place, u, inverse);
+        let (value, log) = if inverse { bin.inverse(u) } else { bin.forward(u) };
+        // Rounding may carry a value next to the bound beyond it.
+        let value = value.clamp(-self.bound, self.bound);
+        (inside.select(value, v), inside.select(if inverse { -log } else { log }, zero))
+    }
+
+    /// Replaces the unnormalised widths and heights by their softmax fractions.
+    #[inline(always)]
+    fn normalise<S: Simd>(&self, simd: S, parameters: &mut [f32], place: Place) {
+        softmax(simd, parameters, place, 0..self.bins);
+        softmax(simd, parameters, place, self.bins..2 * self.bins);
+    }
+
+    /// The bin that holds v among the knots in x (y for the inverse), given the fractions.
+    #[inline(always)]
+    fn bin<S: Simd>(&self, simd: S, parameters: &[f32], place: Place, v: Lanes<S>, inverse: bool) -> Bin<S> {
+        let [known, other] = if inverse { [self.bins, 0] } else { [0, self.bins] };
+        let known = self.extent(
+            simd,
+            parameters,
+            Place { at: known * place.stride + place.at, ..place },
+            #[inline(always)]
+            |_, left| v.greater_equal(left),
+        );
+        let other = self.extent(
+            simd,
+            parameters,
+            Place { at: other * place.stride + place.at, ..place },
+            #[inline(always)]
+            |k, _| known.index.greater_equal(k),
+        );
+        let (x, y) = if inverse { (other, known) } else { (known, other) };
+        let ends = self.unnormalised_derivatives(simd, parameters, place, known.index);
+        let [d0, d1] = [derivative(ends[0]), derivative(ends[1])];
+        Bin { x, y, slope: y.size / x.size, d0, d1, ends }
+    }
+
+    /// The last bin along one axis that is `reached`, which is asked for the number and the left edge of every bin
+    /// but the first.
+    #[inline(always)]
+    fn extent<S: Simd>(
+        &self,
+        simd: S,
+        fractions: &[f32],
+        place: Place,
+        reached: impl Fn(Lanes<S>, Lanes<S>) -> Mask<S>,
+    ) -> Extent<S> {
+        let zero = Lanes::splat(simd, 0.0);
+        let mut here =
+            Extent { index: zero, left: zero - self.bound, size: zero, fraction: zero, before: zero };
+        let mut found = here;
+        for k in 0..self.bins {
+            here.index = Lanes::splat(simd, k as f32);
+            here.fraction = place.load(simd, fractions, k);
+            // The last bin ends at the bound, whatever the rounding of the sum.
+            here.size = if k + 1 == self.bins {
+                -here.left + self.bound
+            } else {
+                here.fraction.mul_add(zero + self.span(), zero + 2.0 * self.bound * MIN_BIN)
+            };
+            found = if k == 0 { here } else { here.or(found, reached(here.index, here.left)) };
+            here.left = here.left + here.size;
+            here.before = here.before + here.fraction;
+        }
+        found
+    }
+
+    /// Unnormalised derivatives at both ends of a bin; zero, which gives 1, at the bounds.
+    #[inline(always)]
+    fn unnormalised_derivatives<S: Simd>(
+        &self,
+        simd: S,
+        parameters: &[f32],
+        place: Place,
+        index: Lanes<S>,
+    ) -> [Lanes<S>; 2] {
+        let mut ends = [Lanes::splat(simd, 0.0); 2];
+        // The derivative between bins k and k + 1 is at the right end of one and the left end of the other.
+        for k in 0..self.bins - 1 {
+            let u = place.load(simd, parameters, 2 * self.bins + k);
+            ends[0] = index.equal((k + 1) as f32).select(u, ends[0]);
+            ends[1] = index.equal(k as f32).select(u, ends[1]);
+        }
+        ends
+    }
+
+    /// Writes the gradients of the parameters and returns that of x, given what [`Spline::transform`] made of the
+    /// parameters and the gradients of y and log dy/dx.
+    #[inline(always)]
+    pub(super) fn backward<S: Simd>(
+        &self,
+        simd: S,
+        parameters: &[f32],
+        gradients: &mut [f32],
+        place: Place,
+        v: Lanes<S>,
+        [upstream, upstream_log]: [Lanes<S>; 2],
+    ) -> Lanes<S> {
+        let zero = Lanes::splat(simd, 0.0);
+        let one = zero + 1.0;
+        let inside = self.inside(v);
+        let u = inside.select(v, zero);
+        // All gradients below are linear in these two.
+        let (grad_y, grad_log) = (inside.select(upstream, zero), inside.select(upstream_log, zero));
+        let bin = self.bin(simd, parameters, place, u, false);
+        let Bin { x: Extent { size: width, .. }, y: Extent { size: height, .. }, slope, d0, d1, .. } = bin;
+        let xi = (u - bin.x.left) / width;
+        let (rest, t) = (one - xi, xi * (one - xi));
+        let (numerator, denominator) = bin.fraction(xi);
+        let bend = bin.bend(xi);
+
+        let (inverse, inverse_bend) = (one / denominator, one / bend);
+        let chain = Chain {
+            numerator,
+            denominator,
+            to_ratio: grad_y * height * inverse * inverse,
+            to_bend: grad_log * inverse_bend,
+            to_denominator: grad_log * inverse * 2.0,
+        };
+        let q = d1 + d0 - slope * 2.0;
+        let turn = one - xi * 2.0;
+        let grad_xi = chain.gradient(
+            slope * xi * 2.0 + d0 * turn,
+            q * turn,
+            (d1 * xi + slope * turn - d0 * rest) * 2.0,
+        );
+        let grad_slope = chain.gradient(xi * xi, one - t * 2.0, t * 2.0) + grad_log * 2.0 / slope;
+        let grad_d0 = chain.gradient(t, t, rest * rest);
+        let grad_d1 = chain.gradient(zero, t, xi * xi);
+        let grad_height = grad_y * numerator * inverse + grad_slope / width;
+        let grad_width = -(grad_xi * xi + grad_slope * slope) / width;
+        let grad_u = grad_xi / width;
+
+        self.softmax_backward(simd, parameters, gradients, place, 0, bin.x, [-grad_u, grad_width]);
+        self.softmax_backward(simd, parameters, gradients, place, self.bins, bin.y, [grad_y, grad_height]);
+        let ends = [
+            grad_d0 * (bin.ends[0] + DERIVATIVE_SHIFT).sigmoid(),
+            grad_d1 * (bin.ends[1] + DERIVATIVE_SHIFT).sigmoid(),
+        ];
+        for k in 0..self.bins - 1 {
+            let gradient = bin.x.index.equal(k as f32).select(ends[1], zero);
+            let gradient = bin.x.index.equal((k + 1) as f32).select(ends[0], gradient);
+            place.store(gradients, 2 * self.bins + k, gradient);
+        }
+        inside.select(grad_u, upstream)
+    }
+
+    /// Gradients of unnormalised bin sizes: every bin before the one found shifts its left edge, itself it has a size.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "one call for each of two axes")]
+    fn softmax_backward<S: Simd>(
+        &self,
+        simd: S,
+        fractions: &[f32],
+        gradients: &mut [f32],
+        place: Place,
+        first: usize,
+        found: Extent<S>,
+        [grad_left, grad_size]: [Lanes<S>; 2],
+    ) {
+        let zero = Lanes::splat(simd, 0.0);
+        let mean = found.before * grad_left + found.fraction * grad_size;
+        for k in 0..self.bins {
+            let fraction = place.load(simd, fractions, first + k) * self.span();
+            let at = found.index.equal(k as f32).select(grad_size, zero);
+            let size = found.index.greater_equal(zero + (k + 1) as f32).select(grad_left, at);
+            place.store(gradients, first + k, fraction * (size - mean));
+        }
+    }
+
+    #[inline(always)]
+    fn inside<S: Simd>(&self, v: Lanes<S>) -> Mask<S> {
+        v.abs().less(self.bound)
+    }
+}
+
+/// Chain rule through y = y_k + h·a/e and log dy/dx = 2 log s + log n − 2 log e.
+struct Chain<S: Simd> {
+    numerator: Lanes<S>,
+    denominator: Lanes<S>,
+    to_ratio: Lanes<S>,
+    to_bend: Lanes<S>,
+    to_denominator: Lanes<S>,
+}
+
+impl<S: Simd> Chain<S> {
+    /// ∂L/∂v, given the derivatives of numerator a, denominator e and bend n with respect to v.
+    #[inline(always)]
+    fn gradient(&self, a: Lanes<S>, e: Lanes<S>, n: Lanes<S>) -> Lanes<S> {
+        self.to_ratio * (a * self.denominator - self.numerator * e) + self.to_bend * n
+            - self.to_denominator * e
+    }
+}
+
+/// The derivative at a knot.
+#[inline(always)]
+fn derivative<S: Simd>(unnormalised: Lanes<S>) -> Lanes<S> {
+    (unnormalised + DERIVATIVE_SHIFT).softplus() + MIN_DERIVATIVE
+}
+
+/// Replaces numbers by their softmax.
+#[inline(always)]
+fn softmax<S: Simd>(simd: S, values: &mut [f32], place: Place, range: Range<usize>) {
+    let mut max = place.load(simd, values, range.start);
+    for i in range.clone().skip(1) {
+        max = place.load(simd, values, i).max(max);
+    }
+    let mut sum = Lanes::splat(simd, 0.0);
+    for i in range.clone() {
+        let e = (place.load(simd, values, i) - max).exp();
+        place.store(values, i, e);
+        sum = sum + e;
+    }
+    let scale = Lanes::splat(simd, 1.0) / sum;
+    for i in range {
+        let fraction = place.load(simd, values, i) * scale;
+        place.store(values, i, fraction);
+    }
+}
+
+/// A bin along one axis: its number, left edge, size, share of the interval, and the shares before it.
+#[derive(Clone, Copy)]
+struct Extent<S: Simd> {
+    index: Lanes<S>,
+    left: Lanes<S>,
+    size: Lanes<S>,
+    fraction: Lanes<S>,
+    before: Lanes<S>,
+}
+
+impl<S: Simd> Extent<S> {
+    #[inline(always)]
+    fn or(self, other: Self, mask: Mask<S>) -> Self {
+        Self {
+            index: mask.select(self.index, other.index),
+            left: mask.select(self.left, other.left),
+            size: mask.select(self.size, other.size),
+            fraction: mask.select(self.fraction, other.fraction),
+            before: mask.select(self.before, other.before),
+        }
     }
 }
 
 /// The bin of one value and what the formulas need of it.
-struct Bin {
-    k: usize,
-    left: [f32; 2],
-    width: f32,
-    height: f32,
-    slope: f32,
-    d0: f32,
-    d1: f32,
+struct Bin<S: Simd> {
+    x: Extent<S>,
+    y: Extent<S>,
+    slope: Lanes<S>,
+    d0: Lanes<S>,
+    d1: Lanes<S>,
+    /// Unnormalised d0 and d1
+    ends: [Lanes<S>; 2],
 }
 
-impl<'a, const L: usize> Curve<'a, L> {
+impl<S: Simd> Bin<S> {
+    /// (y, log dy/dx) at x.
     #[inline(always)]
-    fn new(parameters: &'a [f32], spline: Spline) -> Self {
-        let (widths, rest) = parameters.split_at(spline.bins);
-        let (heights, derivatives) = rest.split_at(spline.bins);
-        Self { x: Bins::new(widths, spline.bound), y: Bins::new(heights, spline.bound), derivatives }
-    }
-
-    #[inline(always)]
-    fn bin(&self, k: usize) -> Bin {
-        let (width, height) = (self.x.size[k], self.y.size[k]);
-        let inner =
-            |i: Option<usize>| i.and_then(|i| self.derivatives.get(i)).map_or(1.0, |&u| derivative(u));
-        Bin {
-            k,
-            left: [self.x.left[k], self.y.left[k]],
-            width,
-            height,
-            slope: height / width,
-            d0: inner(k.checked_sub(1)),
-            d1: inner(Some(k)),
-        }
-    }
-}
-
-#[inline(always)]
-fn derivative(unnormalised: f32) -> f32 {
-    MIN_DERIVATIVE + softplus(unnormalised + DERIVATIVE_SHIFT)
-}
-
-impl Bin {
-    /// (y, log dy/dx) at ξ.
-    #[inline(always)]
-    fn forward(&self, xi: f32) -> (f32, f32) {
+    fn forward(&self, x: Lanes<S>) -> (Lanes<S>, Lanes<S>) {
+        let xi = (x - self.x.left) / self.x.size;
         let (numerator, denominator) = self.fraction(xi);
-        (self.left[1] + self.height * numerator / denominator, self.log_derivative(xi, denominator))
+        (self.y.left + self.y.size * numerator / denominator, self.log_derivative(xi, denominator))
     }
 
     /// (x, log dy/dx) at y; the root of the quadratic in that of its two forms that adds numbers of one sign.
     #[inline(always)]
-    fn inverse(&self, y: f32) -> (f32, f32) {
-        let dy = y - self.left[1];
-        let q = self.d1 + self.d0 - 2.0 * self.slope;
-        let a = self.height * (self.slope - self.d0) + dy * q;
-        let b = self.height * self.d0 - dy * q;
+    fn inverse(&self, y: Lanes<S>) -> (Lanes<S>, Lanes<S>) {
+        let dy = y - self.y.left;
+        let q = self.d1 + self.d0 - self.slope * 2.0;
+        let a = self.y.size * (self.slope - self.d0) + dy * q;
+        let b = self.y.size * self.d0 - dy * q;
         let c = -self.slope * dy;
-        let root = (b * b - 4.0 * a * c).max(0.0).sqrt();
-        let xi = if b < 0.0 { (root - b) / (2.0 * a) } else { -2.0 * c / (b + root) }.clamp(0.0, 1.0);
+        let root = (b * b - a * c * 4.0).clamp(0.0, f32::MAX).sqrt();
+        let negative = b.less(0.0);
+        let numerator = negative.select(root - b, c * -2.0);
+        let denominator = negative.select(a * 2.0, b + root);
+        let xi = (numerator / denominator).clamp(0.0, 1.0);
         let (_, denominator) = self.fraction(xi);
-        (self.left[0] + xi * self.width, self.log_derivative(xi, denominator))
+        (self.x.left + xi * self.x.size, self.log_derivative(xi, denominator))
     }
 
     #[inline(always)]
-    fn fraction(&self, xi: f32) -> (f32, f32) {
-        let t = xi * (1.0 - xi);
-        let q = self.d1 + self.d0 - 2.0 * self.slope;
+    fn fraction(&self, xi: Lanes<S>) -> (Lanes<S>, Lanes<S>) {
+        let t = xi * (-xi + 1.0);
+        let q = self.d1 + self.d0 - self.slope * 2.0;
         (self.slope * xi * xi + self.d0 * t, self.slope + q * t)
     }
 
     #[inline(always)]
-    fn log_derivative(&self, xi: f32, denominator: f32) -> f32 {
+    fn log_derivative(&self, xi: Lanes<S>, denominator: Lanes<S>) -> Lanes<S> {
         let ratio = self.slope / denominator;
         (ratio * ratio * self.bend(xi)).ln()
     }
 
     #[inline(always)]
-    fn bend(&self, xi: f32) -> f32 {
-        let rest = 1.0 - xi;
-        self.d1 * xi * xi + 2.0 * self.slope * xi * rest + self.d0 * rest * rest
-    }
-}
-
-/// Chooses the padded number of bins.
-macro_rules! with_padding {
-    ($bins:expr, $call:ident, ($($argument:expr),*)) => {
-        match $bins {
-            0..=8 => $call::<8>($($argument),*),
-            9..=16 => $call::<16>($($argument),*),
-            17..=32 => $call::<32>($($argument),*),
-            _ => $call::<{ Spline::MAX_BINS }>($($argument),*),
-        }
-    };
-}
-
-pub(super) fn transform(parameters: FlexTensor, x: FlexTensor, spline: Spline, inverse: bool) -> FlexTensor {
-    let (parameters, x) = (contiguous(parameters), contiguous(x));
-    let [rows, features] = check(&parameters, &x, spline);
-    let mut out = vec![0.0; rows * (features + 1)];
-    out.par_chunks_mut(ROWS_PER_TASK * (features + 1))
-        .zip(values(&parameters).par_chunks(ROWS_PER_TASK * features * spline.parameters()))
-        .zip(values(&x).par_chunks(ROWS_PER_TASK * features))
-        .for_each(|((out, parameters), x)| {
-            vectorised(
-                #[inline(always)]
-                || {
-                    with_padding!(
-                        spline.bins,
-                        transform_rows,
-                        (out, parameters, x, features, spline, inverse)
-                    )
-                },
-            );
-        });
-    from_vec(out, [rows, features + 1])
-}
-
-fn check(parameters: &FlexTensor, x: &FlexTensor, spline: Spline) -> [usize; 2] {
-    let [rows, features] = matrix_shape(x);
-    assert_eq!(
-        matrix_shape(parameters),
-        [rows, features * spline.parameters()],
-        "shape of spline parameters"
-    );
-    assert!((1..=Spline::MAX_BINS).contains(&spline.bins), "a spline has 1 to {} bins", Spline::MAX_BINS);
-    [rows, features]
-}
-
-#[inline(always)]
-fn transform_rows<const L: usize>(
-    out: &mut [f32],
-    parameters: &[f32],
-    x: &[f32],
-    features: usize,
-    spline: Spline,
-    inverse: bool,
-) {
-    let n = spline.parameters();
-    let rows = out.chunks_exact_mut(features + 1).zip(x.chunks_exact(features));
-    for ((out, x), parameters) in rows.zip(parameters.chunks_exact(features * n)) {
-        let mut log_determinant = 0.0;
-        for ((out, &v), parameters) in out.iter_mut().zip(x).zip(parameters.chunks_exact(n)) {
-            if v.abs() < spline.bound {
-                let curve = Curve::<L>::new(parameters, spline);
-                let (value, log_derivative) = if inverse {
-                    curve.bin(curve.y.find(v)).inverse(v)
-                } else {
-                    let bin = curve.bin(curve.x.find(v));
-                    bin.forward((v - bin.left[0]) / bin.width)
-                };
-                // Rounding may carry a value next to the bound beyond it.
-                *out = value.clamp(-spline.bound, spline.bound);
-                log_determinant += log_derivative;
-            } else {
-                *out = v;
-            }
-        }
-        out[features] = if inverse { -log_determinant } else { log_determinant };
-    }
-}
-
-/// Gradients with respect to parameters and x; `grad` is that of values and log-determinant `[rows, features + 1]`.
-pub(super) fn backward(
-    grad: FlexTensor,
-    parameters: FlexTensor,
-    x: FlexTensor,
-    spline: Spline,
-) -> (FlexTensor, FlexTensor) {
-    let (grad, parameters, x) = (contiguous(grad), contiguous(parameters), contiguous(x));
-    let [rows, features] = check(&parameters, &x, spline);
-    let n = spline.parameters();
-    let mut grad_parameters = vec![0.0; rows * features * n];
-    let mut grad_x = vec![0.0; rows * features];
-    grad_parameters
-        .par_chunks_mut(ROWS_PER_TASK * features * n)
-        .zip(grad_x.par_chunks_mut(ROWS_PER_TASK * features))
-        .zip(values(&parameters).par_chunks(ROWS_PER_TASK * features * n))
-        .zip(values(&x).par_chunks(ROWS_PER_TASK * features))
-        .zip(values(&grad).par_chunks(ROWS_PER_TASK * (features + 1)))
-        .for_each(|((((grad_parameters, grad_x), parameters), x), grad)| {
-            vectorised(
-                #[inline(always)]
-                || {
-                    with_padding!(
-                        spline.bins,
-                        backward_rows,
-                        (grad_parameters, grad_x, parameters, x, grad, features, spline)
-                    );
-                },
-            );
-        });
-    (from_vec(grad_parameters, [rows, features * n]), from_vec(grad_x, [rows, features]))
-}
-
-#[inline(always)]
-fn backward_rows<const L: usize>(
-    grad_parameters: &mut [f32],
-    grad_x: &mut [f32],
-    parameters: &[f32],
-    x: &[f32],
-    grad: &[f32],
-    features: usize,
-    spline: Spline,
-) {
-    let n = spline.parameters();
-    let elements = grad_parameters.chunks_exact_mut(n).zip(grad_x).zip(parameters.chunks_exact(n)).zip(x);
-    for (i, (((grad_parameters, grad_x), parameters), &v)) in elements.enumerate() {
-        let (row, feature) = (i / features * (features + 1), i % features);
-        let (grad_y, grad_log) = (grad[row + feature], grad[row + features]);
-        *grad_x = if v.abs() < spline.bound {
-            backward_element::<L>(grad_parameters, parameters, v, [grad_y, grad_log], spline)
-        } else {
-            grad_y
-        };
-    }
-}
-
-/// Writes the gradient of one value's parameters and returns that of the value.
-#[inline(always)]
-fn backward_element<const L: usize>(
-    grad_parameters: &mut [f32],
-    parameters: &[f32],
-    v: f32,
-    [grad_y, grad_log]: [f32; 2],
-    spline: Spline,
-) -> f32 {
-    let curve = Curve::<L>::new(parameters, spline);
-    let bin = curve.bin(curve.x.find(v));
-    let Bin { k, width, height, slope, d0, d1, .. } = bin;
-    let xi = (v - bin.left[0]) / width;
-    let (rest, t) = (1.0 - xi, xi * (1.0 - xi));
-    let (numerator, denominator) = bin.fraction(xi);
-    let bend = bin.bend(xi);
-
-    // Chain rule through y = y_k + h·a/e and log dy/dx = 2 log s + log n − 2 log e, given the derivatives of
-    // numerator a, denominator e and bend n with respect to one variable.
-    let (inverse, inverse_bend) = (1.0 / denominator, 1.0 / bend);
-    let chain = |a: f32, e: f32, n: f32| {
-        grad_y * height * (a * denominator - numerator * e) * inverse * inverse
-            + grad_log * (n * inverse_bend - 2.0 * e * inverse)
-    };
-    let q = d1 + d0 - 2.0 * slope;
-    let turn = 1.0 - 2.0 * xi;
-    let grad_xi = chain(2.0 * slope * xi + d0 * turn, q * turn, 2.0 * (d1 * xi + slope * turn - d0 * rest));
-    let grad_slope = chain(xi * xi, 1.0 - 2.0 * t, 2.0 * t) + 2.0 * grad_log / slope;
-    let grad_d0 = chain(t, t, rest * rest);
-    let grad_d1 = chain(0.0, t, xi * xi);
-    let grad_height = grad_y * numerator * inverse + grad_slope / width;
-    let grad_width = -(grad_xi * xi + grad_slope * slope) / width;
-    let grad_v = grad_xi / width;
-
-    let (grad_widths, others) = grad_parameters.split_at_mut(spline.bins);
-    let (grad_heights, grad_derivatives) = others.split_at_mut(spline.bins);
-    let scale = 2.0 * spline.bound * (1.0 - MIN_BIN * spline.bins as f32);
-    softmax_backward(grad_widths, &curve.x.fraction, k, -grad_v, grad_width, scale);
-    softmax_backward(grad_heights, &curve.y.fraction, k, grad_y, grad_height, scale);
-    for (i, grad) in [(k.checked_sub(1), grad_d0), (Some(k), grad_d1)] {
-        if let Some(i) = i.filter(|&i| i < grad_derivatives.len()) {
-            grad_derivatives[i] = grad / (1.0 + exp(-(curve.derivatives[i] + DERIVATIVE_SHIFT)));
-        }
-    }
-    grad_v
-}
-
-/// Gradient of unnormalised bin sizes: every bin before k shifts the left edge (`grad_left`), bin k has `grad_size`.
-#[inline(always)]
-fn softmax_backward<const L: usize>(
-    grad: &mut [f32],
-    fraction: &[f32; L],
-    k: usize,
-    grad_left: f32,
-    grad_size: f32,
-    scale: f32,
-) {
-    let mut size = [0.0; L];
-    let mut mean = 0.0;
-    for (i, (size, fraction)) in size.iter_mut().zip(fraction).enumerate() {
-        *size = if i < k { grad_left } else { 0.0 } + if i == k { grad_size } else { 0.0 };
-        mean += *size * fraction;
-    }
-    for ((grad, size), fraction) in grad.iter_mut().zip(&size).zip(fraction) {
-        *grad = scale * fraction * (size - mean);
+    fn bend(&self, xi: Lanes<S>) -> Lanes<S> {
+        let rest = -xi + 1.0;
+        self.d1 * xi * xi + self.slope * xi * rest * 2.0 + self.d0 * rest * rest
     }
 }
 

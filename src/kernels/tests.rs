@@ -1,8 +1,9 @@
 //! The fused kernels against their reference in `f64`, against finite differences, and on one, two and three threads.
 
-mod linear;
+mod coupling;
 mod memory;
-mod spline;
+mod mlp;
+mod transform;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::Rng;

@@ -1,13 +1,13 @@
 //! A trained model as a folder: `manifest.json`, `weights.safetensors`, `preprocessing.json`. Sampling needs nothing else.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use simile_data::preprocessing::Preprocessing;
 use simile_data::preprocessing::PreprocessingError;
 use simile_data::random;
@@ -193,10 +193,9 @@ impl Manifest {
     }
 }
 
-fn sha256(path: &Path) -> Result<String, BundleError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| TensorFileError::Read { path: path.to_path_buf(), source })?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+fn file_sha256(path: &Path) -> Result<String, BundleError> {
+    let digest = File::open(path).and_then(simile_data::sha256);
+    Ok(digest.map_err(|source| TensorFileError::Read { path: path.to_path_buf(), source })?)
 }
 
 impl Bundle {
@@ -221,7 +220,7 @@ impl Bundle {
         }
         let path = folder.join(WEIGHTS);
         let (weights, _) = tensors::read(&path)?;
-        let weights_sha256 = sha256(&path)?;
+        let weights_sha256 = file_sha256(&path)?;
         // Shapes and orders drawn here are replaced by those of the file.
         let mut rng = random::stream(manifest.config.seed, "train/init", 0);
         let generator = with_model!(&manifest.config.model, &manifest.space, device, &mut rng, |model| {

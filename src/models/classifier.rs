@@ -7,13 +7,14 @@
 use burn::module::Module;
 use burn::tensor::{Device, activation};
 use ndarray::{Array2, ArrayView2, Axis};
-use rand::Rng;
+use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use simile_data::random;
 use simile_validation::c2st::{ClassifierError, Labelled, TwoSampleClassifier};
 
 use crate::config::ConfigError;
+use crate::kernels::{Activation, MlpShape};
 use crate::nn::parameters::{self, Parameters};
 use crate::nn::{Mlp, MlpConfig};
 use crate::training::{Optimizer, TrainingConfig, tensor};
@@ -116,16 +117,15 @@ impl TwoSampleClassifier for MlpClassifier {
     ) -> Result<Vec<f64>, ClassifierError> {
         let device = self.device.clone().autodiff();
         let mut rng = random::stream(seed, "classifier/init", 0);
-        let shape = MlpConfig {
+        let shape = MlpShape {
             inputs: train.x.ncols(),
             outputs: 1,
             width: self.config.width,
             hidden: self.config.hidden,
             residual: false,
-            negative_slope: NEGATIVE_SLOPE,
-            output_gain: 1.0,
+            activation: Activation::LeakyRelu(NEGATIVE_SLOPE),
         };
-        let mut model = shape.init(&device, &mut rng);
+        let mut model = MlpConfig { shape, output_gain: 1.0 }.init(&device, &mut rng);
         let mut optimizer = Optimizer::new(&model, &self.device);
         let mut best: (f64, usize, Parameters) = (f64::INFINITY, 0, parameters::collect(&model));
         for epoch in 0..self.config.epochs {
@@ -158,9 +158,7 @@ impl MlpClassifier {
     ) -> Result<Mlp, ClassifierError> {
         let mut rng = random::stream(seed, "classifier/order", epoch as u64);
         let mut order: Vec<usize> = (0..train.x.nrows()).collect();
-        for i in (1..order.len()).rev() {
-            order.swap(i, rng.gen_range(0..=i));
-        }
+        order.shuffle(&mut rng);
         let config = self.optimisation();
         for batch in order.chunks(self.config.batch_size) {
             let x = tensor(&train.x.select(Axis(0), batch), device);

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Batch, Space, Surrogate, normal_noise};
 use crate::config::ConfigError;
-use crate::kernels::Spline;
-use crate::nn::{Coupling, CouplingConfig, Permutation, PermutationConfig, Transform};
+use crate::kernels::{Spline, Transform};
+use crate::nn::{Coupling, CouplingConfig, PermutationConfig};
 
 /// Elementwise transform inside the couplings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,8 +65,8 @@ impl Default for FlowConfig {
             width: 192,
             hidden: 2,
             residual: false,
-            bins: 10,
-            tail_bound: 8.0,
+            bins: 16,
+            tail_bound: 5.0,
             permutation: PermutationConfig::Random,
         }
     }
@@ -116,27 +116,22 @@ impl FlowConfig {
             TransformKind::Spline => Transform::Spline(Spline { bins: self.bins, bound: self.tail_bound }),
             TransformKind::Affine => Transform::Affine,
         };
-        let coupling = CouplingConfig {
-            features,
-            condition,
-            transform,
-            width: self.width,
-            hidden: self.hidden,
-            residual: self.residual,
-        };
         // Every second coupling transforms what the one before it kept: mixed at random each time, a feature would
         // stay untransformed with probability 2^−couplings.
         let permutation = |layer: usize| match layer % 2 {
             0 => self.permutation,
             _ => PermutationConfig::Swap,
         };
-        let layers = (0..self.couplings)
-            .map(|layer| Layer {
-                permutation: permutation(layer).init(features, device, rng),
-                coupling: coupling.init(device, rng),
-            })
-            .collect();
-        GroupFlow { layers }
+        let coupling = |layer: usize| CouplingConfig {
+            features,
+            condition,
+            permutation: permutation(layer),
+            transform,
+            width: self.width,
+            hidden: self.hidden,
+            residual: self.residual,
+        };
+        GroupFlow { couplings: (0..self.couplings).map(|layer| coupling(layer).init(device, rng)).collect() }
     }
 }
 
@@ -150,13 +145,7 @@ pub struct Flow {
 
 #[derive(Module, Debug)]
 struct GroupFlow {
-    layers: Vec<Layer>,
-}
-
-#[derive(Module, Debug)]
-struct Layer {
-    permutation: Permutation,
-    coupling: Coupling,
+    couplings: Vec<Coupling>,
 }
 
 impl Flow {
@@ -213,30 +202,22 @@ impl GroupFlow {
 
     /// (z, log|det|)
     fn forward(&self, y: Tensor<2>, condition: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let mut z = y;
-        let mut total: Option<Tensor<2>> = None;
-        for layer in &self.layers {
-            let (permuted, mixing) = layer.permutation.forward(z);
-            let (moved, log_det) = layer.coupling.forward(permuted, condition);
-            z = moved;
-            let log_det = match mixing {
-                Some(mixing) => log_det + mixing,
-                None => log_det,
-            };
-            total = Some(match total {
-                Some(total) => total + log_det,
-                None => log_det,
-            });
-        }
-        (z, total.expect("a flow has at least one coupling"))
+        let features = y.dims()[1];
+        let state = self.couplings.iter().fold(with_zero(y), |state, c| c.forward(state, condition.clone()));
+        (state.clone().narrow(1, 0, features), state.narrow(1, features, 1))
     }
 
     fn inverse(&self, z: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
-        self.layers.iter().rev().fold(z, |z, layer| {
-            let z = layer.coupling.inverse(z, condition);
-            layer.permutation.inverse(z)
-        })
+        let features = z.dims()[1];
+        let couplings = self.couplings.iter().rev();
+        couplings.fold(with_zero(z), |state, c| c.inverse(state, condition.clone())).narrow(1, 0, features)
     }
+}
+
+/// Features as the state of couplings: with a log-determinant of zero.
+fn with_zero(x: Tensor<2>) -> Tensor<2> {
+    let zero = Tensor::zeros([x.dims()[0], 1], &x.device());
+    Tensor::cat(vec![x, zero], 1)
 }
 
 impl Surrogate for Flow {

@@ -7,7 +7,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand::Rng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,10 +60,7 @@ fn shuffled(n: usize, rng: &mut ChaCha8Rng) -> Vec<i64> {
     let mut order: Vec<i64> = (0..n as i64).collect();
     let kept = n / 2;
     loop {
-        // Fisher–Yates
-        for i in (1..n).rev() {
-            order.swap(i, rng.gen_range(0..=i));
-        }
+        order.shuffle(rng);
         if kept == 0 || order[..kept].iter().any(|&feature| feature >= kept as i64) {
             return order;
         }
@@ -83,16 +80,22 @@ impl Permutation {
         }
     }
 
-    /// Undoes [`Permutation::forward`].
-    pub fn inverse(&self, y: Tensor<2>) -> Tensor<2> {
-        let y = match &self.matrix {
-            None => y,
-            Some(lu) => y.clone().matmul(lu.inverse(&y.device())),
+    /// Undoes [`Permutation::forward`]; its log|det| is the negative.
+    pub fn inverse(&self, y: Tensor<2>) -> (Tensor<2>, Option<Tensor<2>>) {
+        let (y, log_det) = match &self.matrix {
+            None => (y, None),
+            Some(lu) => (y.clone().matmul(lu.inverse(&y.device())), Some(-lu.factors().2)),
         };
-        kernels::permute_columns(y, &self.columns().inverse())
+        (kernels::permute_columns(y, &self.columns().inverse()), log_det)
     }
 
-    fn columns(&self) -> Columns {
+    /// Whether nothing but the order changes.
+    pub(super) fn is_order(&self) -> bool {
+        self.matrix.is_none()
+    }
+
+    /// The order.
+    pub(super) fn columns(&self) -> Columns {
         let order = self.order.val().into_data();
         Columns::new(order.iter::<i64>().map(|c| c as u32).collect())
     }

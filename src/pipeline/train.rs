@@ -5,7 +5,6 @@ use std::io::Write;
 use std::path::Path;
 
 use burn::tensor::Device;
-use sha2::{Digest, Sha256};
 use simile_data::{DataError, Dataset, Preprocessing, Split, random};
 
 use super::{Observer, PipelineError, RunDirectory, Summary, create_parent, prepare, read};
@@ -76,8 +75,7 @@ fn fingerprint(run: &RunDirectory, summary: &Summary) -> String {
         "training": run.config.training,
         "files": summary.files,
     });
-    let digest = Sha256::digest(parts.to_string().as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    simile_data::sha256(parts.to_string().as_bytes()).expect("memory can be read")
 }
 
 fn manifest(

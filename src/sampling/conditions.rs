@@ -1,6 +1,5 @@
 //! Conditions of the events to generate, read in turn from a data set.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use simile_data::{DataError, Dataset, Events, Scan};
@@ -16,13 +15,9 @@ const CACHED_VALUES: u64 = 8 << 20;
 pub fn scan_conditions(bundle: &Bundle, dataset: &Dataset) -> Scan {
     let config = &bundle.manifest.config.data;
     let has = |column: &str| dataset.field(column).is_ok();
-    let needed = |column: &String| !config.target.contains(column) && config.weight.as_ref() != Some(column);
     let mut columns = names(&bundle.manifest.condition_columns);
-    let mut derived = BTreeMap::new();
-    if !columns.iter().all(|column| has(column)) {
-        derived.clone_from(&config.derived);
-        derived.retain(|column, _| needed(column) && !has(column));
-    }
+    let mut derived = config.derived.clone();
+    derived.retain(|column, _| !has(column));
     columns.extend(weight_column(bundle, dataset));
     dataset.scan().derive(&derived).columns(&columns)
 }

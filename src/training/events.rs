@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use ndarray::Array2;
-use rand::Rng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use simile_data::{DataError, Dataset, Events, Preprocessing, random};
 
@@ -95,7 +95,7 @@ impl<'a> EventSource<'a> {
     pub fn shuffled(&self, seed: u64, epoch: usize, batch_size: usize) -> EpochBatches<'_, 'a> {
         let mut order = random::stream(seed, "train/order", epoch as u64);
         let mut windows: Vec<Range<u64>> = self.windows().collect();
-        shuffle(&mut windows, &mut order);
+        windows.shuffle(&mut order);
         let noise = random::stream(seed, "train/noise", epoch as u64);
         EpochBatches::new(self, windows, Some(order), noise, batch_size)
     }
@@ -134,13 +134,6 @@ impl<'a> EventSource<'a> {
             return Err(TrainingError::ZeroWeights { column: column.clone() });
         }
         Ok((sum / self.len() as f64) as f32)
-    }
-}
-
-/// Fisher–Yates.
-fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
-    for i in (1..items.len()).rev() {
-        items.swap(i, rng.gen_range(0..=i));
     }
 }
 
@@ -185,7 +178,7 @@ impl<'s, 'a> EpochBatches<'s, 'a> {
         let Some(rows) = self.windows.next() else { return Ok(false) };
         self.positions = (0..(rows.end - rows.start) as usize).collect();
         if let Some(order) = &mut self.order {
-            shuffle(&mut self.positions, order);
+            self.positions.shuffle(order);
         }
         self.done = 0;
         self.window = None;

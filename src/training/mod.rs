@@ -30,7 +30,7 @@ use crate::models::{Batch, Surrogate};
 use crate::nn::parameters::{self, ParameterError, Parameters};
 use crate::tensors::TensorFileError;
 use checkpoint::{Checkpoint, Progress};
-pub(crate) use optimizer::Optimizer;
+pub use optimizer::Optimizer;
 
 /// Training that cannot start or go on.
 #[derive(Debug, Error)]

@@ -26,7 +26,7 @@ struct Slot {
 }
 
 /// See the module documentation.
-pub(crate) struct Optimizer {
+pub struct Optimizer {
     slots: BTreeMap<String, Slot>,
     /// Steps taken.
     pub(super) steps: u64,
@@ -41,7 +41,7 @@ pub(super) struct OptimizerState {
 
 impl Optimizer {
     /// Moments of zero; the average starts at the weights.
-    pub(crate) fn new<M: Module>(module: &M, device: &Device) -> Self {
+    pub fn new<M: Module>(module: &M, device: &Device) -> Self {
         let mut slots = BTreeMap::new();
         let trainable = parameters::collect(module).into_iter().filter(|(_, data)| data.dtype().is_float());
         for (name, data) in trainable {
@@ -103,7 +103,7 @@ impl Optimizer {
 
     /// One step. Returns the module and the norm of the gradient before clipping; a norm that is not finite leaves
     /// the module as it was.
-    pub(crate) fn step<M: Module>(
+    pub fn step<M: Module>(
         &mut self,
         module: M,
         gradients: Gradients,
@@ -225,22 +225,25 @@ mod tests {
     use simile_data::random;
 
     use super::*;
-    use crate::kernels::Activation;
-    use crate::nn::{Linear, LinearConfig};
+    use crate::kernels::{Activation, MlpShape};
+    use crate::nn::{Mlp, MlpConfig};
 
-    fn layer() -> Linear {
-        let config = LinearConfig { inputs: 2, outputs: 1, gain: 1.0 };
+    /// One linear layer: two weights, then the bias.
+    fn layer() -> Mlp {
+        let activation = Activation::Relu;
+        let shape = MlpShape { inputs: 2, outputs: 1, width: 1, hidden: 0, residual: false, activation };
+        let config = MlpConfig { shape, output_gain: 1.0 };
         config.init(&Device::flex().autodiff(), &mut random::stream(1, "test/init", 0))
     }
 
     /// Gradients of the sum of outputs for one event: x for the weights, 1 for the bias.
-    fn gradients(layer: &Linear, x: [f32; 2]) -> Gradients {
+    fn gradients(layer: &Mlp, x: [f32; 2]) -> Gradients {
         let x = Tensor::<2>::from_data([x], &Device::flex().autodiff());
-        layer.forward(x, Activation::Identity).sum().backward()
+        layer.forward(x).sum().backward()
     }
 
     fn weights(parameters: &Parameters) -> Vec<f64> {
-        ["bias", "weight"].iter().flat_map(|name| parameters[*name].iter::<f64>()).collect()
+        parameters["weights"].iter::<f64>().collect()
     }
 
     /// Algorithm 2 of Loshchilov & Hutter in `f64`, with clipping and the average of the weights.
@@ -252,7 +255,7 @@ mod tests {
     ) -> [Vec<f64>; 2] {
         let (mut m, mut v, mut average) = (vec![0.0; 3], vec![0.0; 3], theta.clone());
         for (t, x) in (1..).zip(inputs) {
-            let g = [1.0, f64::from(x[0]), f64::from(x[1])];
+            let g = [f64::from(x[0]), f64::from(x[1]), 1.0];
             let norm = g.iter().map(|g| g * g).sum::<f64>().sqrt();
             let clip = (config.gradient_clip / norm).min(1.0);
             let decay = config.average_decay.min(f64::from(1 + t) / f64::from(10 + t));

@@ -14,6 +14,11 @@
 //! read. CaloFlow divides voxels by the energy of their layer; then the value that separates noise from energy differs
 //! from shower to shower, and a flow lets voxels leak across it. Here it is x_k = 0 for every shower.
 //!
+//! The voxels of a layer sum to the E_i that the u_i give already: one direction too many, in which the density would be
+//! a ridge without width, and a flow would spend itself on making it sharper. The x_k of voxels above threshold are
+//! therefore shifted together by G·U(0, 1), G = [`LARGEST_SHIFT`], drawn afresh for each layer of each shower; the
+//! inverse uses ratios of voxels only.
+//!
 //! With `rotate`, every shower is turned by a random multiple of the angle between α sectors and mirrored at random,
 //! afresh each time, which multiplies the training sample where the distribution has this symmetry.
 //!
@@ -38,6 +43,9 @@ const KEPT_FROM: f64 = 1.0 - 2e-5;
 
 /// Noise stops at this part of the threshold, so that rounding does not lift it over [`KEPT_FROM`].
 const NOISE_CEILING: f64 = 1.0 - 4e-5;
+
+/// See the module documentation.
+const LARGEST_SHIFT: f64 = 0.2;
 
 /// Voxels e^±80 times the threshold are none that a calorimeter measures; beyond, shares would not be finite or vanish.
 const LARGEST_LOG: f64 = 80.0;
@@ -266,19 +274,23 @@ impl LayerEnergies {
         rng: &mut dyn RngCore,
     ) {
         let threshold = f64::from(self.threshold_mev);
-        let mut noised = |energy: f64| match energy < threshold {
-            true => NOISE_CEILING * threshold * rng.sample::<f64, _>(Open01),
-            false => energy,
-        };
+        let noise = |rng: &mut dyn RngCore| NOISE_CEILING * threshold * rng.sample::<f64, _>(Open01);
         for (energy, &n) in energies.iter_mut().zip(&self.layer_voxels) {
             let (of_layer, rest) = shower.split_at(n);
             shower = rest;
-            *energy = noised(sum(of_layer));
+            *energy = sum(of_layer);
+            if *energy < threshold {
+                *energy = noise(rng);
+            }
             if n > 1 {
                 let (logs, rest) = shared.split_at_mut(n);
                 shared = rest;
+                let shift = LARGEST_SHIFT * rng.r#gen::<f64>();
                 for (log, &cell) in logs.iter_mut().zip(of_layer) {
-                    *log = (noised(f64::from(cell)) / threshold).ln();
+                    *log = match f64::from(cell) {
+                        energy if energy < threshold => (noise(rng) / threshold).ln(),
+                        energy => (energy / threshold).ln() + shift,
+                    };
                 }
             }
         }

@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use simile_data::random;
 
-use super::{Curve, Spline};
-use crate::kernels;
+use super::{MIN_BIN, Spline};
+use crate::kernels::{self, Transform};
 
 /// Size of unnormalised parameters.
 #[derive(Clone, Copy, Debug)]
@@ -77,15 +77,16 @@ impl Block {
     /// (values, log-determinants)
     fn transform(&self, values: &[f32], inverse: bool) -> (Vec<f32>, Vec<f32>) {
         let [parameters, values] = self.tensors(values, &Device::flex());
-        let f = if inverse { kernels::spline_inverse } else { kernels::spline };
-        let (moved, log) = f(parameters, values, self.spline);
+        let f = if inverse { kernels::transform_inverse } else { kernels::transform };
+        let (moved, log) = f(parameters, values, Transform::Spline(self.spline));
         (numbers(moved), numbers(log))
     }
 
     /// Gradients of the sum of values and log-determinants.
     fn gradients(&self) -> [Vec<f32>; 2] {
         let tensors = self.tensors(&self.inputs, &Device::flex().autodiff()).map(Tensor::require_grad);
-        let (y, log) = kernels::spline(tensors[0].clone(), tensors[1].clone(), self.spline);
+        let (y, log) =
+            kernels::transform(tensors[0].clone(), tensors[1].clone(), Transform::Spline(self.spline));
         let gradients = (y + log).sum().backward();
         tensors.map(|t| numbers(t.grad(&gradients).unwrap()))
     }
@@ -97,16 +98,30 @@ fn numbers(tensor: Tensor<2>) -> Vec<f32> {
 
 /// Knots, bounds and the numbers next to them; values inside, around and far outside the interval.
 fn inputs(parameters: &[f32], spline: Spline, inverse: bool, rng: &mut ChaCha8Rng) -> Vec<f32> {
-    let curve = Curve::<{ Spline::MAX_BINS }>::new(parameters, spline);
-    let bins = if inverse { &curve.y } else { &curve.x };
     let bound = spline.bound;
-    let exact = bins.left[..spline.bins].iter().copied().chain([bound, 0.0]);
+    let unnormalised = &parameters[if inverse { spline.bins..2 * spline.bins } else { 0..spline.bins }];
+    let exact = left_edges(unnormalised, spline).into_iter().chain([bound, 0.0]);
     let mut inputs: Vec<f32> = exact.flat_map(|v| [v.next_down(), v, v.next_up()]).collect();
     inputs.extend([1e30, f32::MAX, f32::MIN_POSITIVE].iter().flat_map(|&v| [-v, v]));
     inputs.extend((0..16).map(|_| rng.gen_range(-bound..bound)));
     inputs.extend((0..4).map(|_| bound * rng.sample::<f32, _>(StandardNormal)));
     inputs.sort_unstable_by(f32::total_cmp);
     inputs
+}
+
+/// As the kernel computes them, up to the rounding of the exponentials.
+fn left_edges(unnormalised: &[f32], spline: Spline) -> Vec<f32> {
+    let max = unnormalised.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let e: Vec<f32> = unnormalised.iter().map(|u| (u - max).exp()).collect();
+    let scale = 1.0 / e.iter().sum::<f32>();
+    let size = |e: &f32| (e * scale).mul_add(spline.span(), 2.0 * spline.bound * MIN_BIN);
+    let mut left = -spline.bound;
+    let next = |e| {
+        let here = left;
+        left += size(e);
+        here
+    };
+    e.iter().map(next).collect()
 }
 
 fn for_every_block(sizes: &[Size], stage: &str, mut check: impl FnMut(&str, &Block, bool)) -> usize {

@@ -1,8 +1,9 @@
-//! The kernels that move or update numbers in place: permutation and AdamW.
+//! The kernels that move, add or update numbers: permutation, sums and AdamW.
 
+use rand::seq::SliceRandom;
 use simile_data::random;
 
-use super::super::{AdamWStep, Columns, adamw, permute_columns};
+use super::super::{AdamWStep, Columns, adamw, log_sum_exp, permute_columns};
 use super::*;
 
 #[test]
@@ -10,9 +11,7 @@ fn permutation_moves_columns_and_gradients_exactly() {
     let mut rng = random::stream(1, "test/permute", 0);
     for (width, rows) in [(1, 1), (2, 65), (7, 1), (33, 130)] {
         let mut order: Vec<u32> = (0..width as u32).collect();
-        for i in (1..width).rev() {
-            order.swap(i, rng.gen_range(0..=i));
-        }
+        order.shuffle(&mut rng);
         let columns = Columns::new(order);
         let f = |t: &[Tensor<2>]| permute_columns(t[0].clone(), &columns);
         for layout in LAYOUTS {
@@ -36,6 +35,29 @@ fn permutation_moves_columns_and_gradients_exactly() {
 #[should_panic(expected = "column 1 occurs twice")]
 fn a_permutation_names_every_column_once() {
     Columns::new(vec![0, 1, 1]);
+}
+
+#[test]
+fn log_sum_exp_agrees_with_the_reference_and_finite_differences() {
+    let mut rng = random::stream(1, "test/sum", 0);
+    for shape in [[1, 1], [3, 7], [1, 16], [65, 17], [9000, 3]] {
+        for layout in LAYOUTS {
+            let x = Input::normal(shape, 3.0, layout, &mut rng);
+            let upstream = Input::normal([shape[0], 1], 1.0, Layout::Ordered, &mut rng);
+            let f = |t: &[Tensor<2>]| log_sum_exp(t[0].clone());
+            check(&format!("{shape:?} {layout:?}"), &f, &[x], &upstream, 1e-5, &mut rng);
+        }
+    }
+}
+
+#[test]
+fn log_sum_exp_takes_any_size() {
+    let device = Device::flex();
+    let low = f32::NEG_INFINITY;
+    let x = [[1e30f32, -1e30], [-200.0, -200.0], [low, low], [low, 3.0], [f32::NAN, 0.0]];
+    let y = numbers(log_sum_exp(Tensor::from_data(x, &device)));
+    assert_close("finite", &[y[0], y[1], y[3]], &[1e30, -200.0 + 2f64.ln(), 3.0], 1e-6);
+    assert!(y[2] == f64::NEG_INFINITY && y[4].is_nan(), "{y:?}");
 }
 
 fn step(t: i32) -> AdamWStep {
