@@ -5,12 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use burn::tensor::module::{conv_transpose2d, conv2d};
-use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::StandardNormal;
-use simile::kernels::{Activation, MlpShape};
+use simile::kernels::{self, Activation, ConvolutionShape, MlpShape};
 use simile::models::{Batch, FlowConfig, Space, Surrogate};
 use simile::nn::{MlpConfig, PermutationConfig};
 use simile::training::{Optimizer, TrainingConfig};
@@ -161,14 +159,16 @@ fn convolution(transposed: bool, train: bool) -> f64 {
     let (x, weight) = if train { (x.require_grad(), weight.require_grad()) } else { (x, weight) };
     let bias = Tensor::<1>::zeros([to], &device);
     let bias = if train { bias.require_grad() } else { bias };
+    let shape = ConvolutionShape {
+        large: if transposed { [to, 28, 28] } else { [from, 28, 28] },
+        small: if transposed { [from, 14, 14] } else { [to, 28, 28] },
+        kernel: kernel[2],
+        stride: if transposed { 2 } else { 1 },
+        padding: 1,
+        transposed,
+    };
     seconds(3, || {
-        let (x, weight, bias) = (x.clone(), weight.clone(), Some(bias.clone()));
-        let y = if transposed {
-            let options = ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1);
-            conv_transpose2d(x, weight, bias, options)
-        } else {
-            conv2d(x, weight, bias, ConvOptions::new([1, 1], [1, 1], [1, 1], 1))
-        };
+        let y = kernels::convolution(x.clone(), weight.clone(), bias.clone(), shape);
         if train {
             drop(y.sum().backward());
         } else {

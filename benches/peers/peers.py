@@ -94,7 +94,8 @@ def flowjax(threads):
     flow = coupling_flow(
         jr.key(0),
         base_dist=Normal(jnp.zeros(FEATURES)),
-        transformer=RationalQuadraticSpline(knots=BINS, interval=BOUND),
+        # flowjax counts inner knots, and adds derivatives at the two outer ones: 49 parameters against 47.
+        transformer=RationalQuadraticSpline(knots=BINS - 1, interval=BOUND),
         cond_dim=CONDITIONS,
         flow_layers=COUPLINGS,
         nn_width=WIDTH,

@@ -35,7 +35,7 @@ LATENCY_TARGET_US = 200.0
 
 def environment():
     threads = str(THREADS)
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "PJRT_NPROC")
     return {**os.environ, **dict.fromkeys(names, threads), "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
 
 

@@ -230,7 +230,11 @@ impl DataError {
         place: impl Into<String>,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        Self::UnknownColumn { column: column.to_owned(), place: place.into(), hint: hint(column, names) }
+        Self::UnknownColumn {
+            column: column.to_owned(),
+            place: place.into(),
+            hint: name_hint("columns", column, names),
+        }
     }
 }
 
@@ -239,9 +243,11 @@ const NEAR: f64 = 0.6;
 /// At most so many names are listed when none is near; NanoAOD has 1,500.
 const LISTED: usize = 12;
 
-fn hint<'a>(column: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+/// What to say of a name that does not exist: the one of `names` that is most like it, or some of them; begins with a
+/// semicolon. `kind` is what they name, in the plural.
+pub fn name_hint<'a>(kind: &str, wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
-    let lower = column.to_lowercase();
+    let lower = wanted.to_lowercase();
     let nearest = names
         .iter()
         .map(|name| (strsim::normalized_damerau_levenshtein(&lower, &name.to_lowercase()), *name))
@@ -249,9 +255,9 @@ fn hint<'a>(column: &str, names: impl IntoIterator<Item = &'a str>) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((_, name)) => format!("; did you mean `{name}`?"),
-        None if names.is_empty() => "; there are no columns".to_owned(),
-        None if names.len() <= LISTED => format!("; the columns are {}", names.join(", ")),
-        None => format!("; the columns are {}, … ({} in all)", names[..LISTED].join(", "), names.len()),
+        None if names.is_empty() => format!("; there are no {kind}"),
+        None if names.len() <= LISTED => format!("; the {kind} are {}", names.join(", ")),
+        None => format!("; the {kind} are {}, … ({} in all)", names[..LISTED].join(", "), names.len()),
     }
 }
 

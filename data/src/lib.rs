@@ -38,7 +38,7 @@ pub use atomic::write_file;
 pub use blocks::{Block, Blocks};
 pub use config::DataConfig;
 pub use dataset::{Dataset, FileInfo};
-pub use error::DataError;
+pub use error::{DataError, name_hint};
 pub use events::Events;
 pub use hash::sha256;
 pub use inspect::{ColumnSummary, InspectOptions, Inspection, Statistics, inspect};

@@ -7,7 +7,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 
-use super::{AdamWStep, Columns, CouplingShape, Kernels, MlpShape, Transform};
+use super::{AdamWStep, Columns, ConvolutionShape, CouplingShape, Kernels, MlpShape, Transform};
 
 #[derive(Debug)]
 struct Mlp(MlpShape);
@@ -58,6 +58,23 @@ impl<B: Kernels> Backward<B, 2> for Elementwise {
         let [parameters, x] = ops.state;
         let (grad_parameters, grad_x) = B::transform_backward(grad, parameters, x, self.0);
         register::<B, 2>(grads, ops.parents.map(|p| p.map(|node| node.id)), [grad_parameters, grad_x]);
+    }
+}
+
+#[derive(Debug)]
+struct Convolution(ConvolutionShape);
+
+impl<B: Kernels> Backward<B, 3> for Convolution {
+    /// x, weight
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [x, weight] = ops.state;
+        let needs_x = ops.parents[0].is_some();
+        let (grad_x, grad_weight, grad_bias) = B::convolution_backward(grad, x, weight, self.0, needs_x);
+        let parents = ops.parents.map(|p| p.map(|node| node.id));
+        register::<B, 3>(grads, parents, [grad_x, grad_weight, grad_bias]);
     }
 }
 
@@ -164,6 +181,21 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         }
     }
 
+    fn convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shape: ConvolutionShape,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let [x, weight, bias] = [x, weight, bias].map(|t| t.primitive().clone());
+        let y = B::convolution(x.clone(), weight.clone(), bias, shape);
+        match Convolution(shape).prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish([x, weight], y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
     fn permute_columns(x: FloatTensor<Self>, columns: Columns) -> FloatTensor<Self> {
         let y = B::permute_columns(x.primitive().clone(), columns.clone());
         match Permute.prepare::<C>([x.node()]).compute_bound().stateful() {
@@ -228,6 +260,16 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         _: FloatTensor<Self>,
         _: Transform,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("{SECOND_DERIVATIVES}")
+    }
+
+    fn convolution_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: ConvolutionShape,
+        _: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         unreachable!("{SECOND_DERIVATIVES}")
     }
 

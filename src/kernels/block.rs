@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pulp::{Simd, WithSimd};
 
@@ -176,7 +177,7 @@ pub(super) fn add_gradients(block: Block, weights: &mut [f32], biases: &mut [f32
     let stride = block.stride();
     let (inputs, outputs) = (x.len() / stride, biases.len());
     product([inputs, outputs, block.rows], (weights, [1, inputs]), (x, [stride, 1]), (g, [1, stride]), true);
-    with_lanes(AddRowSums { sums: biases, values: g, block });
+    add_sums(biases, g, stride, block.rows);
 }
 
 /// out = a·b, or out += a·b, on the calling thread, for out `[m, n]`, a `[m, k]`, b `[k, n]`; every matrix with the
@@ -262,19 +263,25 @@ impl WithSimd for OneRow<'_> {
     }
 }
 
-struct AddRowSums<'a> {
-    sums: &'a mut [f32],
-    values: &'a [f32],
-    block: Block,
+/// Adds the sum of the first `number` of every `stride` values.
+pub(super) fn add_sums(sums: &mut [f32], values: &[f32], stride: usize, number: usize) {
+    with_lanes(AddSums { sums, values, stride, number });
 }
 
-impl WithSimd for AddRowSums<'_> {
+struct AddSums<'a> {
+    sums: &'a mut [f32],
+    values: &'a [f32],
+    stride: usize,
+    number: usize,
+}
+
+impl WithSimd for AddSums<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for (sum, values) in self.sums.iter_mut().zip(self.values.chunks_exact(self.block.stride())) {
-            let vectors = values[..self.block.rows].chunks_exact(S::F32_LANES);
+        for (sum, values) in self.sums.iter_mut().zip(self.values.chunks_exact(self.stride)) {
+            let vectors = values[..self.number].chunks_exact(S::F32_LANES);
             let rest: f32 = vectors.remainder().iter().sum();
             let mut total = Lanes::splat(simd, 0.0);
             for v in vectors {
@@ -299,6 +306,48 @@ pub(super) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R)
     })
 }
 
+/// Memory of earlier steps: clearing fresh pages for every step takes a tenth of its time.
+static SPARE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+
+/// Pieces of spare memory: those of the couplings of a large flow.
+const MAX_SPARE: usize = 64;
+
+fn spare() -> MutexGuard<'static, Vec<Vec<f32>>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Memory for `width` values of every row, block after block; its content is arbitrary.
+pub(super) fn block_memory(rows: usize, width: usize) -> Vec<f32> {
+    let length = Block::all(rows).map(Block::stride).sum::<usize>() * width;
+    if length == 0 {
+        return Vec::new();
+    }
+    let mut spare = spare();
+    // The smallest piece that suffices, but none that a larger need would miss.
+    let fitting = spare.iter().enumerate().filter(|(_, m)| (length..=2 * length).contains(&m.capacity()));
+    match fitting.min_by_key(|(_, memory)| memory.capacity()).map(|(i, _)| i) {
+        Some(i) => {
+            let mut memory = spare.swap_remove(i);
+            memory.resize(length, 0.0);
+            memory
+        }
+        None => vec![0.0; length],
+    }
+}
+
+/// Keeps memory for later steps.
+pub(super) fn give_back<const N: usize>(memory: [Vec<f32>; N]) {
+    let mut spare = spare();
+    spare.extend(memory.into_iter().filter(|memory| memory.capacity() > 0));
+    let surplus = spare.len().saturating_sub(MAX_SPARE);
+    spare.drain(..surplus);
+}
+
+/// Frees the memory kept for later steps.
+pub(super) fn free_spare_memory() {
+    spare().clear();
+}
+
 /// Takes pieces off the front of a slice.
 pub(super) struct Pieces<'a>(pub(super) &'a mut [f32]);
 
@@ -307,5 +356,28 @@ impl<'a> Pieces<'a> {
         let (piece, rest) = std::mem::take(&mut self.0).split_at_mut(length);
         self.0 = rest;
         piece
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of any size use the memory of those before. The sizes are like none that other tests ask for at the
+    /// same time.
+    #[test]
+    fn memory_is_used_again() {
+        const WIDTH: usize = 100_003;
+        let take = |rows: usize| {
+            let memory = block_memory(rows, WIDTH);
+            assert_eq!(memory.len(), rows.next_multiple_of(MAX_LANES) * WIDTH);
+            let at = memory.as_ptr();
+            give_back([memory]);
+            at
+        };
+        let first = take(40);
+        for rows in [33, 48, 25, 40] {
+            assert_eq!(take(rows), first, "{rows} rows");
+        }
     }
 }

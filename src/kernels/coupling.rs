@@ -1,5 +1,5 @@
 //! A whole coupling layer (Dinh, Sohl-Dickstein, Bengio 2016, "Real NVP", arXiv:1605.08803), forward, inverse and
-//! backward: reordering of the features, conditioner network and elementwise transform on a block of rows that stays
+//! backward: reordering of the features, conditioner network and elementwise transform on a block of rows that fixed
 //! in the second-level cache.
 //!
 //! With x = (a, b) the reordered features: y = (a, T(b; θ(a, condition))), log|det| = Σ log|∂T/∂b|. Features travel with
@@ -10,18 +10,18 @@ use std::ops::Range;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::block::{Block, Pieces, ROWS, with_scratch};
-use super::flex::{contiguous, from_flat, from_vec, matrix_shape, values};
-use super::mlp::{block_memory, pieces_of};
+use super::block::{Block, Pieces, ROWS, block_memory, give_back, with_scratch};
+use super::flex::{contiguous, from_flat, from_vec, into_vec, matrix_shape, values};
+use super::mlp::pieces_of;
 use super::simd::with_lanes;
 use super::transform::{Elementwise, ElementwiseBackward};
 use super::{Columns, MlpShape, Transform};
 
-/// Shape of a coupling layer. The conditioner has `mlp.inputs` = kept features and condition, and `mlp.outputs` =
+/// Shape of a coupling layer. The conditioner has `mlp.inputs` = fixed features and condition, and `mlp.outputs` =
 /// moved features times the parameters of the transform, feature by feature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CouplingShape {
-    /// Reordering in front of the coupling; the first half (rounded down) is kept, the second moved.
+    /// Reordering in front of the coupling; the first half (rounded down) stays fixed, the second moves.
     pub columns: Columns,
     /// How the second half moves.
     pub transform: Transform,
@@ -36,16 +36,16 @@ impl CouplingShape {
     }
 
     /// Number of features that stay.
-    pub fn kept(&self) -> usize {
+    pub fn fixed(&self) -> usize {
         self.features() / 2
     }
 
     fn moved(&self) -> usize {
-        self.features() - self.kept()
+        self.features() - self.fixed()
     }
 
     fn condition(&self) -> usize {
-        self.mlp.inputs - self.kept()
+        self.mlp.inputs - self.fixed()
     }
 
     /// Column in the state of feature i of the reordered features.
@@ -53,12 +53,12 @@ impl CouplingShape {
         self.columns.as_slice()[i] as usize
     }
 
-    fn kept_columns(&self) -> impl Iterator<Item = usize> {
-        (0..self.kept()).map(|i| self.column(i))
+    fn fixed_columns(&self) -> impl Iterator<Item = usize> {
+        (0..self.fixed()).map(|i| self.column(i))
     }
 
     fn moved_columns(&self) -> impl Iterator<Item = usize> {
-        (self.kept()..self.features()).map(|i| self.column(i))
+        (self.fixed()..self.features()).map(|i| self.column(i))
     }
 
     /// Values of every row that the backward pass needs.
@@ -81,6 +81,7 @@ impl CouplingShape {
         assert_eq!(width, self.features() + 1, "width of the state of a coupling");
         assert_eq!(matrix_shape(condition), [rows, self.condition()], "shape of the condition of a coupling");
         assert_eq!(values(weights).len(), self.mlp.parameters(), "number of weights of a coupling");
+        self.transform.check();
         assert_eq!(
             self.mlp.outputs,
             self.moved() * self.transform.parameters(),
@@ -137,7 +138,7 @@ impl Forward<'_> {
     fn run(&self, block: Block, state: &[f32], condition: &[f32], out: &mut [f32], kept: &mut [f32]) {
         let Self { shape, parameters, inverse } = *self;
         let CouplingShape { mlp, transform, .. } = shape;
-        let (stride, features, stays) = (block.stride(), shape.features(), shape.kept());
+        let (stride, features, fixed) = (block.stride(), shape.features(), shape.fixed());
         let keep = !kept.is_empty();
         let n = transform.parameters();
         let group_width = shape.group_size() * n;
@@ -149,22 +150,22 @@ impl Forward<'_> {
             let kept = if keep { kept } else { own_kept };
             let (network, all_parameters) = kept.split_at_mut(mlp.kept_width() * stride);
 
-            let (kept_input, others) = network.split_at_mut(stays * stride);
+            let (fixed_input, others) = network.split_at_mut(fixed * stride);
             let condition_input = &mut others[..shape.condition() * stride];
             if inverse {
-                block.gather(kept_input, state, features + 1, 0..stays);
-                block.gather(moved, state, features + 1, stays..features);
+                block.gather(fixed_input, state, features + 1, 0..fixed);
+                block.gather(moved, state, features + 1, fixed..features);
             } else {
-                block.gather(kept_input, state, features + 1, shape.kept_columns());
+                block.gather(fixed_input, state, features + 1, shape.fixed_columns());
                 block.gather(moved, state, features + 1, shape.moved_columns());
             }
             block.gather(condition_input, condition, shape.condition(), 0..shape.condition());
             block.gather(log, state, features + 1, features..features + 1);
 
             if inverse {
-                block.scatter(out, kept_input, features + 1, shape.kept_columns());
+                block.scatter(out, fixed_input, features + 1, shape.fixed_columns());
             } else {
-                block.scatter(out, kept_input, features + 1, 0..stays);
+                block.scatter(out, fixed_input, features + 1, 0..fixed);
             }
             let last = mlp.hidden_forward(block, parameters, network, rest);
             for group in shape.groups() {
@@ -185,7 +186,7 @@ impl Forward<'_> {
             if inverse {
                 block.scatter(out, moved, features + 1, shape.moved_columns());
             } else {
-                block.scatter(out, moved, features + 1, stays..features);
+                block.scatter(out, moved, features + 1, fixed..features);
             }
             block.scatter(out, log, features + 1, features..features + 1);
         });
@@ -226,6 +227,7 @@ pub(super) fn backward(
     });
     let block_widths = [shape.kept_width(), shape.mlp.gradient_width()];
     let weight_gradients = shape.mlp.weight_gradients(rows, [values(&kept), &gradients], block_widths);
+    give_back([into_vec(kept), gradients]);
     (
         from_vec(grad_state, [state_rows, widths[0]]),
         from_vec(grad_condition, [condition_rows, widths[1]]),
@@ -252,7 +254,7 @@ impl Backward<'_> {
     ) {
         let Self { shape, parameters, .. } = *self;
         let CouplingShape { mlp, transform, .. } = shape;
-        let (stride, features, stays) = (block.stride(), shape.features(), shape.kept());
+        let (stride, features, fixed) = (block.stride(), shape.features(), shape.fixed());
         let n = transform.parameters();
         let needs_input = !(grad_state.is_empty() && grad_condition.is_empty());
         let widths = [
@@ -273,7 +275,7 @@ impl Backward<'_> {
             let (g_hidden, g_parameters) = gradients.split_at_mut(mlp.hidden_width() * stride);
 
             block.gather(moved, state, features + 1, shape.moved_columns());
-            block.gather(g, grad, features + 1, stays..features);
+            block.gather(g, grad, features + 1, fixed..features);
             block.gather(g_log, grad, features + 1, features..features + 1);
             for group in shape.groups() {
                 let outputs = group.start * n..group.end * n;
@@ -294,14 +296,14 @@ impl Backward<'_> {
             mlp.hidden_backward(block, parameters, network, g_hidden, [g_last, &mut *g_input, rest]);
             if !grad_condition.is_empty() {
                 let width = shape.condition();
-                block.scatter(grad_condition, &g_input[stays * stride..], width, 0..width);
+                block.scatter(grad_condition, &g_input[fixed * stride..], width, 0..width);
             }
             if !grad_state.is_empty() {
-                // What the kept features get from the conditioner, and directly.
-                let through = &mut moved[..stays * stride];
-                block.gather(through, grad, features + 1, 0..stays);
+                // What the fixed features get from the conditioner, and directly.
+                let through = &mut moved[..fixed * stride];
+                block.gather(through, grad, features + 1, 0..fixed);
                 through.iter_mut().zip(&*g_input).for_each(|(g, more)| *g += more);
-                block.scatter(grad_state, through, features + 1, shape.kept_columns());
+                block.scatter(grad_state, through, features + 1, shape.fixed_columns());
                 block.scatter(grad_state, g, features + 1, shape.moved_columns());
                 block.scatter(grad_state, g_log, features + 1, features..features + 1);
             }

@@ -4,8 +4,8 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 
-use super::{AdamWStep, Columns, CouplingShape, Kernels, MlpShape, Transform};
-use super::{adamw, coupling, mlp, permute, reductions, transform};
+use super::{AdamWStep, Columns, ConvolutionShape, CouplingShape, Kernels, MlpShape, Transform};
+use super::{adamw, convolution, coupling, mlp, permute, reductions, transform};
 
 impl Kernels for Flex {
     fn mlp(x: FlexTensor, weights: FlexTensor, shape: MlpShape) -> FlexTensor {
@@ -75,6 +75,25 @@ impl Kernels for Flex {
         permute::forward(x, &columns)
     }
 
+    fn convolution(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        shape: ConvolutionShape,
+    ) -> FlexTensor {
+        convolution::forward(x, weight, bias, shape)
+    }
+
+    fn convolution_backward(
+        grad: FlexTensor,
+        x: FlexTensor,
+        weight: FlexTensor,
+        shape: ConvolutionShape,
+        needs_x: bool,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        convolution::backward(grad, x, weight, shape, needs_x)
+    }
+
     fn log_sum_exp(x: FlexTensor) -> FlexTensor {
         reductions::log_sum_exp(x)
     }
@@ -107,6 +126,11 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
 
 pub(super) fn from_vec<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// The memory of a tensor, or a copy where it is shared.
+pub(super) fn into_vec(tensor: FlexTensor) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap_or_default()
 }
 
 /// A vector.

@@ -8,8 +8,8 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::Activation;
-use super::block::{Block, Layer, Pieces, ROWS, add_gradients, with_scratch};
-use super::flex::{contiguous, from_flat, from_vec, matrix_shape, values};
+use super::block::{Block, Layer, Pieces, ROWS, add_gradients, block_memory, give_back, with_scratch};
+use super::flex::{contiguous, from_flat, from_vec, into_vec, matrix_shape, values};
 
 /// Shape of a multilayer perceptron whose weights are packed in one vector: layer after layer, each the matrix
 /// `[outputs, inputs]` and then the biases.
@@ -306,6 +306,7 @@ pub(super) fn backward(
         });
     });
     let weight_gradients = shape.weight_gradients(rows, [values(&kept), &gradients], widths);
+    give_back([into_vec(kept), gradients]);
     (from_vec(grad_x, [if needs_x { rows } else { 0 }, inputs]), from_flat(weight_gradients))
 }
 
@@ -314,11 +315,6 @@ fn check(x: &FlexTensor, weights: &FlexTensor, shape: MlpShape) -> usize {
     assert_eq!(inputs, shape.inputs, "width of the input of a network");
     assert_eq!(values(weights).len(), shape.parameters(), "number of weights of a network");
     rows
-}
-
-/// Memory for `width` values of every row, block after block.
-pub(super) fn block_memory(rows: usize, width: usize) -> Vec<f32> {
-    vec![0.0; Block::all(rows).map(Block::stride).sum::<usize>() * width]
 }
 
 /// Pieces of a memory, one for each block of a batch, without end; empty pieces of an empty memory.

@@ -12,6 +12,7 @@ mod activation;
 mod adamw;
 mod autodiff;
 mod block;
+mod convolution;
 mod coupling;
 mod flex;
 mod mlp;
@@ -30,6 +31,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 pub use activation::Activation;
 pub use adamw::AdamWStep;
+pub use convolution::ConvolutionShape;
 pub use coupling::CouplingShape;
 pub use mlp::MlpShape;
 pub use permute::Columns;
@@ -103,6 +105,23 @@ pub trait Kernels: Backend {
         x: FloatTensor<Self>,
         transform: Transform,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// See [`convolution`].
+    fn convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shape: ConvolutionShape,
+    ) -> FloatTensor<Self>;
+
+    /// Gradients with respect to x (empty unless `needs_x`), weight and bias.
+    fn convolution_backward(
+        grad: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        shape: ConvolutionShape,
+        needs_x: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// Reorders the columns of a matrix.
     fn permute_columns(x: FloatTensor<Self>, columns: Columns) -> FloatTensor<Self>;
@@ -197,6 +216,20 @@ fn unpack(packed: DispatchTensor, features: usize) -> (Tensor<2>, Tensor<2>) {
     (packed.clone().narrow(1, 0, features), packed.narrow(1, features, 1))
 }
 
+/// Convolution, or its transpose, of images x `[batch, channels, height, width]` with weight `[c, C, kernel, kernel]` (c
+/// channels of the small image, C of the large one) and bias `[output channels]`.
+pub fn convolution(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, shape: ConvolutionShape) -> Tensor<4> {
+    if !is_fused(&x) {
+        return reference::convolution(x, weight, bias, shape);
+    }
+    Tensor::from_dispatch(Dispatch::convolution(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        shape,
+    ))
+}
+
 /// Column `columns[j]` of x `[batch, features]` becomes column j of the result.
 pub fn permute_columns(x: Tensor<2>, columns: &Columns) -> Tensor<2> {
     if !is_fused(&x) {
@@ -231,6 +264,11 @@ pub fn adamw<const D: usize>(
         step,
     );
     [p, m, v, a].map(Tensor::from_dispatch)
+}
+
+/// Frees memory that training steps leave for the next one; call it when there is no next one.
+pub fn free_spare_memory() {
+    block::free_spare_memory();
 }
 
 /// Fused kernels exist for `f32` on the CPU backend.

@@ -3,11 +3,13 @@
 
 use std::ops::Range;
 
+use burn::tensor::module::{conv_transpose2d, conv2d};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Bool, Int, Tensor, TensorData, activation};
 
 use super::spline::{DERIVATIVE_SHIFT, MIN_BIN, MIN_DERIVATIVE};
 use super::transform::MAX_LOG_SCALE;
-use super::{Activation, AdamWStep, Columns, CouplingShape, MlpShape, Spline, Transform};
+use super::{Activation, AdamWStep, Columns, ConvolutionShape, CouplingShape, MlpShape, Spline, Transform};
 
 /// See [`super::mlp`].
 pub fn mlp(x: Tensor<2>, weights: Tensor<1>, shape: MlpShape) -> Tensor<2> {
@@ -81,17 +83,17 @@ fn move_second_half(
     shape: &CouplingShape,
     transform: fn(Tensor<2>, Tensor<2>, Transform) -> (Tensor<2>, Tensor<2>),
 ) -> (Tensor<2>, Tensor<2>) {
-    let (features, kept) = (shape.features(), shape.kept());
-    let b = x.clone().narrow(1, kept, features - kept);
+    let (features, fixed) = (shape.features(), shape.fixed());
+    let b = x.clone().narrow(1, fixed, features - fixed);
     // Burn does not join matrices without columns.
-    let parts: Vec<Tensor<2>> = [(kept > 0).then(|| x.narrow(1, 0, kept)), Some(condition)]
+    let parts: Vec<Tensor<2>> = [(fixed > 0).then(|| x.narrow(1, 0, fixed)), Some(condition)]
         .into_iter()
         .flatten()
         .filter(|part| part.dims()[1] > 0)
         .collect();
     let input = if parts.is_empty() { b.clone() } else { Tensor::cat(parts, 1) };
     let (b, log_det) = transform(mlp(input.clone(), weights, shape.mlp), b, shape.transform);
-    let y = if kept > 0 { Tensor::cat(vec![input.narrow(1, 0, kept), b], 1) } else { b };
+    let y = if fixed > 0 { Tensor::cat(vec![input.narrow(1, 0, fixed), b], 1) } else { b };
     (y, log_det)
 }
 
@@ -127,6 +129,20 @@ fn affine(parameters: Tensor<2>, [rows, features]: [usize; 2]) -> (Tensor<2>, Te
     let part = |i: usize| parameters.clone().narrow(2, i, 1).squeeze_dim::<2>(2);
     let bound = f64::from(MAX_LOG_SCALE);
     ((part(0) / bound).tanh() * bound, part(1))
+}
+
+/// See [`super::convolution`].
+pub fn convolution(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, shape: ConvolutionShape) -> Tensor<4> {
+    let (stride, padding) = ([shape.stride; 2], [shape.padding; 2]);
+    if !shape.transposed {
+        return conv2d(x, weight, Some(bias), ConvOptions::new(stride, padding, [1, 1], 1));
+    }
+    // What the patches do not reach.
+    let rest = [1, 2].map(|i| {
+        let reach = (shape.small[i] - 1) * shape.stride + shape.kernel;
+        shape.large[i] + 2 * shape.padding - reach
+    });
+    conv_transpose2d(x, weight, Some(bias), ConvTransposeOptions::new(stride, padding, rest, [1, 1], 1))
 }
 
 /// See [`super::log_sum_exp`].

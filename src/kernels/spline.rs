@@ -145,8 +145,8 @@ impl Spline {
         // The derivative between bins k and k + 1 is at the right end of one and the left end of the other.
         for k in 0..self.bins - 1 {
             let u = place.load(simd, parameters, 2 * self.bins + k);
-            ends[0] = index.equal((k + 1) as f32).select(u, ends[0]);
-            ends[1] = index.equal(k as f32).select(u, ends[1]);
+            ends[0] = index.is((k + 1) as f32).select(u, ends[0]);
+            ends[1] = index.is(k as f32).select(u, ends[1]);
         }
         ends
     }
@@ -205,8 +205,8 @@ impl Spline {
             grad_d1 * (bin.ends[1] + DERIVATIVE_SHIFT).sigmoid(),
         ];
         for k in 0..self.bins - 1 {
-            let gradient = bin.x.index.equal(k as f32).select(ends[1], zero);
-            let gradient = bin.x.index.equal((k + 1) as f32).select(ends[0], gradient);
+            let gradient = bin.x.index.is(k as f32).select(ends[1], zero);
+            let gradient = bin.x.index.is((k + 1) as f32).select(ends[0], gradient);
             place.store(gradients, 2 * self.bins + k, gradient);
         }
         inside.select(grad_u, upstream)
@@ -229,7 +229,7 @@ impl Spline {
         let mean = found.before * grad_left + found.fraction * grad_size;
         for k in 0..self.bins {
             let fraction = place.load(simd, fractions, first + k) * self.span();
-            let at = found.index.equal(k as f32).select(grad_size, zero);
+            let at = found.index.is(k as f32).select(grad_size, zero);
             let size = found.index.greater_equal(zero + (k + 1) as f32).select(grad_left, at);
             place.store(gradients, first + k, fraction * (size - mean));
         }

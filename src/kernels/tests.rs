@@ -1,5 +1,6 @@
 //! The fused kernels against their reference in `f64`, against finite differences, and on one, two and three threads.
 
+mod convolution;
 mod coupling;
 mod memory;
 mod mlp;

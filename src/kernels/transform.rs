@@ -33,6 +33,12 @@ impl Transform {
             Self::Spline(spline) => spline.parameters(),
         }
     }
+
+    pub(super) fn check(&self) {
+        if let Self::Spline(Spline { bins, .. }) = self {
+            assert!((1..=Spline::MAX_BINS).contains(bins), "a spline has 1 to {} bins", Spline::MAX_BINS);
+        }
+    }
 }
 
 /// Moves values `[feature, row]` in place and adds their log-derivatives to `log` `[row]`. The parameters `[feature,
@@ -234,11 +240,9 @@ pub(super) fn backward(
 }
 
 fn check(parameters: &FlexTensor, x: &FlexTensor, transform: Transform) -> [usize; 2] {
+    transform.check();
     let [rows, features] = matrix_shape(x);
     let expected = [rows, features * transform.parameters()];
     assert_eq!(matrix_shape(parameters), expected, "shape of the parameters of a transform");
-    if let Transform::Spline(Spline { bins, .. }) = transform {
-        assert!((1..=Spline::MAX_BINS).contains(&bins), "a spline has 1 to {} bins", Spline::MAX_BINS);
-    }
     [rows, features]
 }

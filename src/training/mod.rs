@@ -26,6 +26,7 @@ pub use config::TrainingConfig;
 pub use events::{EpochBatches, EventBatch, EventSource};
 pub use schedule::ScheduleKind;
 
+use crate::kernels;
 use crate::models::{Batch, Surrogate};
 use crate::nn::parameters::{self, ParameterError, Parameters};
 use crate::tensors::TensorFileError;
@@ -168,6 +169,7 @@ pub fn train<M: Surrogate>(
     while training.progress.history.len() < epochs && !training.is_stale() {
         training.epoch(observer)?;
     }
+    kernels::free_spare_memory();
     let Training { best, progress, .. } = training;
     Ok(Trained { weights: best, history: progress.history, best_epoch: progress.best_epoch })
 }

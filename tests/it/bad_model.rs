@@ -83,8 +83,8 @@ fn every_file_of_a_model_must_be_there_and_whole() {
 #[test]
 fn a_manifest_of_another_version_is_not_guessed_at() {
     let model = Damaged::new();
-    model.replace("manifest.json", "\"format_version\": 1", "\"format_version\": 2");
-    model.refuse(&["manifest.json has format version 2, this simile reads version 1"]);
+    model.replace("manifest.json", "\"format_version\": 2", "\"format_version\": 3");
+    model.refuse(&["manifest.json has format version 3, this simile reads version 2"]);
     let model = Damaged::new();
     model.replace("manifest.json", "\"kind\": \"flow\",", "\"kind\": \"flow\", \"colour\": \"red\",");
     model.refuse(&["manifest.json is damaged", "unknown field `colour`"]);

@@ -1,4 +1,4 @@
-//! Generation needs the same memory for any number of events.
+//! Generation needs the same memory for any number of events, training for any number of steps.
 
 #![cfg(target_os = "linux")]
 
@@ -12,7 +12,7 @@ use rand::Rng;
 use rand_distr::StandardNormal;
 use simile_data::random;
 
-use crate::program::{command, text};
+use crate::program::{command, succeed, text};
 use crate::toy::{Toy, track_config, write};
 
 /// Largest resident memory of a process in kB, watched until it ends.
@@ -64,4 +64,25 @@ fn peak_memory_does_not_grow_with_the_sample() {
     assert!(fewer > 1000 && more < 400_000, "{fewer} kB and {more} kB");
     // The additional events alone are 77 MB; allocator and threads give or take some megabytes.
     assert!(more < fewer + 40_000, "{fewer} kB for 200,000 events, {more} kB for 800,000");
+}
+
+#[test]
+fn ten_thousand_steps_leave_no_memory_behind() {
+    let train = |epochs: usize| {
+        let toy = Toy::tracks();
+        // 480 events to train on.
+        let schedule = format!("epochs = {epochs}\nbatch_size = 4");
+        let config = track_config(&toy.data()).replace("epochs = 2\nbatch_size = 64", &schedule);
+        toy.configure(&config);
+        let run = text(toy.run());
+        succeed(&["prepare", &toy.config(), "--out", &run]);
+        let train = ["train", &run, "--threads", "1", "--quiet"];
+        let peak = peak(command(&train).stdout(Stdio::null()).spawn().unwrap());
+        let log = std::fs::read_to_string(toy.run().join("log.jsonl")).unwrap();
+        assert_eq!(log.lines().count(), epochs, "epochs trained");
+        peak
+    };
+    let (fewer, more) = (train(5), train(90));
+    // The gradients of one step are 6 kB, the values that its graph keeps 2 kB.
+    assert!(fewer > 1000 && more < fewer + 4_000, "{fewer} kB after 600 steps, {more} kB after 10,800");
 }

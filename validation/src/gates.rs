@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use simile_data::name_hint;
 
 use crate::metrics::{Bound, Gate, Metrics, Verdict};
 
@@ -61,12 +62,12 @@ pub enum GateError {
         metric: String,
     },
     /// No such figure.
-    #[error("gate `{metric}`: there is no such figure in this comparison; available are\n  {}", available.join("\n  "))]
+    #[error("gate `{metric}`: there is no such figure in this comparison{hint}")]
     UnknownMetric {
         /// Name asked for.
         metric: String,
         /// Names that exist.
-        available: Vec<String>,
+        hint: String,
     },
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn check_gates(rules: &[GateRule], available: &[String]) -> Result<()
         if !available.contains(&rule.metric) {
             return Err(GateError::UnknownMetric {
                 metric: rule.metric.clone(),
-                available: available.to_vec(),
+                hint: name_hint("figures", &rule.metric, available.iter().map(String::as_str)),
             });
         }
     }

@@ -126,34 +126,3 @@ fn inverse_on_the_autodiff_graph_is_refused_by_the_backend() {
     let zeros = |columns| Tensor::<2>::zeros([1, columns], &device).into_dispatch();
     Dispatch::coupling(zeros(3), zeros(0), weights.into_dispatch(), shape, true);
 }
-
-/// Memory that a step leaves behind would show as growth over many steps.
-#[test]
-fn steps_leave_no_memory_behind() {
-    let mut rng = random::stream(4, "test/coupling", 0);
-    let size = [33, 4, 1];
-    let shape = shape(size, TRANSFORMS[1], false);
-    let [state, condition, weights, upstream] = inputs(size, &shape, [Layout::Ordered; 3], &mut rng);
-    let inputs = [state, condition, weights];
-    let steps = |n: usize| {
-        for _ in 0..n {
-            evaluate(&layer(shape.clone()), &inputs, &upstream, DType::F32);
-        }
-        resident_kilobytes()
-    };
-    let Some(before) = steps(500) else {
-        eprintln!("SKIPPED: this system does not tell the memory of a process");
-        return;
-    };
-    let after = steps(10_000).expect("it did before");
-    // Other tests run in this process at the same time; one float left by a step would be 40 kB, one row 200 kB.
-    let grown = after.saturating_sub(before);
-    assert!(grown < 64 * 1024, "10,000 steps left {grown} kB behind");
-}
-
-/// Memory of this process (Linux).
-fn resident_kilobytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
-}
