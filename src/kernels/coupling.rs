@@ -120,7 +120,7 @@ pub(super) fn transform(
         task.run(block, &values(&state)[row * width..], condition, out, kept);
     };
     match blocks.len() {
-        // Waking another thread takes longer than one row.
+        // A single block gains nothing from other threads, and waking them takes longer than a row.
         1 => blocks.into_iter().for_each(run),
         _ => blocks.into_par_iter().for_each(run),
     }
@@ -150,23 +150,16 @@ impl Forward<'_> {
             let kept = if keep { kept } else { own_kept };
             let (network, all_parameters) = kept.split_at_mut(mlp.kept_width() * stride);
 
+            // Columns of feature i of the reordered features in the old and in the new state.
+            let from = |i: usize| if inverse { i } else { shape.column(i) };
+            let to = |i: usize| if inverse { shape.column(i) } else { i };
             let (fixed_input, others) = network.split_at_mut(fixed * stride);
             let condition_input = &mut others[..shape.condition() * stride];
-            if inverse {
-                block.gather(fixed_input, state, features + 1, 0..fixed);
-                block.gather(moved, state, features + 1, fixed..features);
-            } else {
-                block.gather(fixed_input, state, features + 1, shape.fixed_columns());
-                block.gather(moved, state, features + 1, shape.moved_columns());
-            }
+            block.gather(fixed_input, state, features + 1, (0..fixed).map(from));
+            block.gather(moved, state, features + 1, (fixed..features).map(from));
             block.gather(condition_input, condition, shape.condition(), 0..shape.condition());
             block.gather(log, state, features + 1, features..features + 1);
 
-            if inverse {
-                block.scatter(out, fixed_input, features + 1, shape.fixed_columns());
-            } else {
-                block.scatter(out, fixed_input, features + 1, 0..fixed);
-            }
             let last = mlp.hidden_forward(block, parameters, network, rest);
             for group in shape.groups() {
                 let outputs = group.start * n..group.end * n;
@@ -183,11 +176,8 @@ impl Forward<'_> {
                 });
             }
 
-            if inverse {
-                block.scatter(out, moved, features + 1, shape.moved_columns());
-            } else {
-                block.scatter(out, moved, features + 1, fixed..features);
-            }
+            block.scatter(out, &network[..fixed * stride], features + 1, (0..fixed).map(to));
+            block.scatter(out, moved, features + 1, (fixed..features).map(to));
             block.scatter(out, log, features + 1, features..features + 1);
         });
     }

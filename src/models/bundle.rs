@@ -173,8 +173,13 @@ impl Manifest {
             }
             ReadError::Json(error) => BundleError::Damaged { path: path.clone(), reason: error.to_string() },
         };
-        // The version is looked at first: the rest of another version's manifest may not be readable.
         let json: serde_json::Value = files::read_json(&path).map_err(damaged)?;
+        // Run directories have a manifest, too.
+        if json.get("kind").is_none() {
+            let reason = format!("{MANIFEST} names no `kind` of model");
+            return Err(BundleError::NotAModel { path: folder.to_path_buf(), reason });
+        }
+        // Before the rest is read: another version's manifest may not be readable.
         match json.get("format_version").and_then(serde_json::Value::as_u64) {
             Some(found) if found == u64::from(FORMAT_VERSION) => {}
             Some(found) => return Err(BundleError::Version { path, found }),
@@ -182,11 +187,6 @@ impl Manifest {
                 let reason = format!("{MANIFEST} has no format_version");
                 return Err(BundleError::NotAModel { path: folder.to_path_buf(), reason });
             }
-        }
-        // Run directories have a manifest, too.
-        if json.get("kind").is_none() {
-            let reason = format!("{MANIFEST} names no `kind` of model");
-            return Err(BundleError::NotAModel { path: folder.to_path_buf(), reason });
         }
         serde_json::from_value(json)
             .map_err(|error| BundleError::Damaged { path: path.clone(), reason: error.to_string() })

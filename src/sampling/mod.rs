@@ -169,7 +169,9 @@ fn schema(bundle: &Bundle, weight: Option<&str>, options: &SampleOptions) -> Sch
 }
 
 /// Generates the events of a block; `events` holds their conditions, the first has number `first`. Chunks at the ends
-/// of the block that belong to it only in part are generated whole, as far as their conditions are known.
+/// of the block that belong to it only in part are generated whole, the last condition taking the place of those that
+/// are not known: an event must not depend on how many others are asked for, and a product of one row with a matrix may
+/// be rounded in another way than one of many.
 fn generate_block(
     bundle: &Bundle,
     events: &Events,
@@ -186,7 +188,11 @@ fn generate_block(
                 .filter(|event| (first..first + count).contains(event))
                 .map(|event| (event - first) as usize)
                 .collect();
-            generate_chunk(bundle, events.select_rows(&positions), chunk, seed, device)
+            let known: Vec<usize> = (0..positions.len()).collect();
+            let mut whole = positions;
+            whole.resize(CHUNK as usize, count as usize - 1);
+            let generated = generate_chunk(bundle, events.select_rows(&whole), chunk, seed, device)?;
+            Ok(generated.select_rows(&known))
         })
         .collect();
     Ok(Events::concat(&parts?)?)
