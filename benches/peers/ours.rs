@@ -91,7 +91,7 @@ fn flow(device: &Device) -> impl Surrogate {
         permutation: PermutationConfig::Swap,
         ..FlowConfig::default()
     };
-    let space = Space { conditions: CONDITIONS, target_groups: vec![0..FEATURES] };
+    let space = Space { conditions: CONDITIONS, target_groups: std::iter::once(0..FEATURES).collect() };
     config.init(&space, device, &mut random::stream(1, "bench/init", 0))
 }
 

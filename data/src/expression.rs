@@ -164,7 +164,12 @@ fn error(place: &str, text: &str, reason: String) -> DataError {
 /// Parses SQL and makes sure that the value for one event depends on that event alone: events are read in blocks, so
 /// a mean or a rank over all of them would silently be one over a block.
 fn parse(text: &str) -> Result<Expr, String> {
-    let expr = sql_expr(text).map_err(|error| format!("it is not a valid SQL expression: {error}"))?;
+    let expr = sql_expr(text).map_err(|error| {
+        let error = error.to_string();
+        // polars reads no exponents.
+        let advice = if error.contains("cannot parse literal") { "; write 1000 for 1e3" } else { "" };
+        format!("it is not a valid SQL expression: {error}{advice}")
+    })?;
     if expr.clone().meta().has_multiple_outputs() || expr.clone().meta().is_regex_projection() {
         return Err("it gives several columns; name one column at a time".to_owned());
     }

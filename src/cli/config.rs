@@ -21,10 +21,13 @@ pub(super) struct Config {
 enum Action {
     /// Print the JSON Schema of configurations, for editors
     Schema,
-    /// Check a configuration and print it with all defaults
+    /// Check a configuration and print it with all defaults; does not read the data
     Check {
         /// Configuration
         file: PathBuf,
+        /// Change a value of the configuration, for example training.epochs=5; may be repeated
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
     },
 }
 
@@ -32,7 +35,7 @@ impl Config {
     pub(super) fn run(self) -> anyhow::Result<Outcome> {
         match self.action {
             Action::Schema => print!("{}", schema()),
-            Action::Check { file } => print!("{}", RunConfig::load(&file, &[])?.to_toml()),
+            Action::Check { file, set } => print!("{}", RunConfig::load(&file, &set)?.to_toml()),
         }
         Ok(Outcome::Success)
     }

@@ -128,7 +128,7 @@ impl training::Observer for Terminal {
             record.epoch,
             self.epochs,
             record.train_loss,
-            if best { " *" } else { "  " },
+            if best { " (best)" } else { "" },
             indicatif::HumanDuration(Duration::from_secs_f64(left)),
         );
         let mut fields = serde_json::to_value(record).expect("a record is representable in JSON");

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::simd::{Lanes, MAX_LANES, with_lanes};
 
@@ -346,6 +347,14 @@ pub(super) fn give_back<const N: usize>(memory: [Vec<f32>; N]) {
 /// Frees the memory kept for later steps.
 pub(super) fn free_spare_memory() {
     spare().clear();
+}
+
+/// Works on blocks in parallel; on this thread if there is one only, since waking another takes longer than a row.
+pub(super) fn for_each<T: Send>(blocks: Vec<T>, work: impl Fn(T) + Send + Sync) {
+    match blocks.len() {
+        1 => blocks.into_iter().for_each(work),
+        _ => blocks.into_par_iter().for_each(work),
+    }
 }
 
 /// Takes pieces off the front of a slice.

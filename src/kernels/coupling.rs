@@ -8,9 +8,8 @@
 use std::ops::Range;
 
 use burn::backend::flex::FlexTensor;
-use rayon::prelude::*;
 
-use super::block::{Block, Pieces, ROWS, block_memory, give_back, with_scratch};
+use super::block::{Block, Pieces, ROWS, block_memory, for_each, give_back, with_scratch};
 use super::flex::{contiguous, from_flat, from_vec, into_vec, matrix_shape, values};
 use super::mlp::pieces_of;
 use super::simd::with_lanes;
@@ -114,16 +113,11 @@ pub(super) fn transform(
         .enumerate()
         .collect();
     let task = Forward { shape, parameters: values(&weights), inverse };
-    let run = |(i, ((kept, out), block)): (usize, ((&mut [f32], &mut [f32]), Block))| {
+    for_each(blocks, |(i, ((kept, out), block))| {
         let row = i * ROWS;
         let condition = &values(&condition)[row * shape.condition()..];
         task.run(block, &values(&state)[row * width..], condition, out, kept);
-    };
-    match blocks.len() {
-        // A single block gains nothing from other threads, and waking them takes longer than a row.
-        1 => blocks.into_iter().for_each(run),
-        _ => blocks.into_par_iter().for_each(run),
-    }
+    });
     (from_vec(out, [rows, width]), from_flat(kept))
 }
 
@@ -212,7 +206,7 @@ pub(super) fn backward(
         parameters: values(&weights),
         kept: values(&kept),
     };
-    blocks.into_par_iter().for_each(|(i, (((grad_state, grad_condition), gradients), block))| {
+    for_each(blocks, |(i, (((grad_state, grad_condition), gradients), block))| {
         task.run(block, i * ROWS, gradients, [grad_state, grad_condition]);
     });
     let block_widths = [shape.kept_width(), shape.mlp.gradient_width()];

@@ -8,7 +8,9 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::Activation;
-use super::block::{Block, Layer, Pieces, ROWS, add_gradients, block_memory, give_back, with_scratch};
+use super::block::{
+    Block, Layer, Pieces, ROWS, add_gradients, block_memory, for_each, give_back, with_scratch,
+};
 use super::flex::{contiguous, from_flat, from_vec, into_vec, matrix_shape, values};
 
 /// Shape of a multilayer perceptron whose weights are packed in one vector: layer after layer, each the matrix
@@ -254,7 +256,7 @@ pub(super) fn forward(
         .zip(Block::all(rows))
         .enumerate()
         .collect();
-    blocks.into_par_iter().for_each(|(i, ((kept, y), block))| {
+    for_each(blocks, |(i, ((kept, y), block))| {
         let stride = block.stride();
         let own_kept = if keep { 0 } else { shape.kept_width() };
         with_scratch((outputs + shape.scratch_width() + own_kept) * stride, |scratch| {
@@ -291,7 +293,7 @@ pub(super) fn backward(
         .zip(Block::all(rows))
         .enumerate()
         .collect();
-    blocks.into_par_iter().for_each(|(i, ((grad_x, gradients), block))| {
+    for_each(blocks, |(i, ((grad_x, gradients), block))| {
         let stride = block.stride();
         let scratch_widths = [shape.last_width(), if needs_x { inputs } else { 0 }, shape.scratch_width()];
         with_scratch(scratch_widths.iter().sum::<usize>() * stride, |scratch| {

@@ -6,10 +6,9 @@
 
 use burn::backend::flex::FlexTensor;
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::Spline;
-use super::block::{Block, Pieces, Place, ROWS, with_scratch};
+use super::block::{Block, Pieces, Place, ROWS, for_each, with_scratch};
 use super::flex::{contiguous, from_vec, matrix_shape, values};
 use super::simd::{Lanes, with_lanes};
 
@@ -161,7 +160,7 @@ pub(super) fn forward(
     let n = transform.parameters();
     let mut out = vec![0.0; rows * (features + 1)];
     let blocks: Vec<_> = out.chunks_mut(ROWS * (features + 1)).zip(Block::all(rows)).enumerate().collect();
-    blocks.into_par_iter().for_each(|(i, (out, block))| {
+    for_each(blocks, |(i, (out, block))| {
         let (row, stride) = (i * ROWS, block.stride());
         with_scratch((n + 2) * stride, |scratch| {
             let mut scratch = Pieces(scratch);
@@ -199,7 +198,7 @@ pub(super) fn backward(
         .zip(Block::all(rows))
         .enumerate()
         .collect();
-    blocks.into_par_iter().for_each(|(i, ((grad_parameters, grad_x), block))| {
+    for_each(blocks, |(i, ((grad_parameters, grad_x), block))| {
         let (row, stride) = (i * ROWS, block.stride());
         let grad = &values(&grad)[row * (features + 1)..];
         with_scratch((2 * n + 4) * stride, |scratch| {

@@ -176,7 +176,12 @@ impl Manifest {
         let json: serde_json::Value = files::read_json(&path).map_err(damaged)?;
         // Run directories have a manifest, too.
         if json.get("kind").is_none() {
-            let reason = format!("{MANIFEST} names no `kind` of model");
+            let model = folder.join("model");
+            let reason = if model.join(MANIFEST).is_file() {
+                format!("it is a run directory; did you mean {}?", model.display())
+            } else {
+                format!("{MANIFEST} names no `kind` of model")
+            };
             return Err(BundleError::NotAModel { path: folder.to_path_buf(), reason });
         }
         // Before the rest is read: another version's manifest may not be readable.

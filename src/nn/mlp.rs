@@ -38,7 +38,7 @@ impl MlpConfig {
         let gain = |i: usize| match i {
             _ if i == last => self.output_gain,
             // The second layers of blocks follow their first ones, which follow the input layer.
-            _ if self.shape.residual && i > 0 && i % 2 == 0 => RESIDUAL_GAIN,
+            _ if self.shape.residual && i > 0 && i.is_multiple_of(2) => RESIDUAL_GAIN,
             _ => HIDDEN_GAIN,
         };
         let mut weights = Vec::with_capacity(self.shape.parameters());
