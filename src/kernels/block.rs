@@ -357,6 +357,12 @@ pub(super) fn for_each<T: Send>(blocks: Vec<T>, work: impl Fn(T) + Send + Sync) 
     }
 }
 
+/// Pieces of a memory, one for each block of a batch, without end; empty pieces of an empty memory.
+pub(super) fn pieces_of(memory: &mut [f32], length: usize) -> impl Iterator<Item = &mut [f32]> {
+    let mut pieces = memory.chunks_mut(length.max(1));
+    std::iter::from_fn(move || Some(pieces.next().unwrap_or_default()))
+}
+
 /// Takes pieces off the front of a slice.
 pub(super) struct Pieces<'a>(pub(super) &'a mut [f32]);
 

@@ -127,63 +127,59 @@ impl ConvolutionShape {
         });
     }
 
-    /// Adds W·P(large) to the small image.
-    fn contract(&self, weights: &[f32], large: &[f32], small: &mut [f32]) {
-        let (patch, positions) = (self.patch(), self.positions());
+    /// Calls `visit` for every strip with its rows, memory for its patches, their number and the place of its first
+    /// position in the small image.
+    fn for_each_strip(&self, mut visit: impl FnMut(&Range<usize>, &mut [f32], usize, usize)) {
         with_scratch(self.patches_length(), |patches| {
             for strip in self.strips() {
                 let length = self.strip_length(&strip);
-                let patches = &mut patches[..patch * length];
-                self.gather(patches, large, &strip);
-                let start = strip.start * self.small[2];
-                product(
-                    [length, self.small[0], patch],
-                    (&mut small[start..], [1, positions]),
-                    (patches, [1, length]),
-                    (weights, [1, patch]),
-                    true,
-                );
+                visit(&strip, &mut patches[..self.patch() * length], length, strip.start * self.small[2]);
             }
+        });
+    }
+
+    /// Adds W·P(large) to the small image.
+    fn contract(&self, weights: &[f32], large: &[f32], small: &mut [f32]) {
+        let (patch, positions) = (self.patch(), self.positions());
+        self.for_each_strip(|strip, patches, length, start| {
+            self.gather(patches, large, strip);
+            product(
+                [length, self.small[0], patch],
+                (&mut small[start..], [1, positions]),
+                (patches, [1, length]),
+                (weights, [1, patch]),
+                true,
+            );
         });
     }
 
     /// Adds Pᵀ(Wᵀ·small) to the large image.
     fn expand(&self, weights: &[f32], small: &[f32], large: &mut [f32]) {
         let (patch, positions) = (self.patch(), self.positions());
-        with_scratch(self.patches_length(), |patches| {
-            for strip in self.strips() {
-                let length = self.strip_length(&strip);
-                let patches = &mut patches[..patch * length];
-                let start = strip.start * self.small[2];
-                product(
-                    [length, patch, self.small[0]],
-                    (patches, [1, length]),
-                    (&small[start..], [1, positions]),
-                    (weights, [patch, 1]),
-                    false,
-                );
-                self.scatter(large, patches, &strip);
-            }
+        self.for_each_strip(|strip, patches, length, start| {
+            product(
+                [length, patch, self.small[0]],
+                (&mut *patches, [1, length]),
+                (&small[start..], [1, positions]),
+                (weights, [patch, 1]),
+                false,
+            );
+            self.scatter(large, patches, strip);
         });
     }
 
     /// Adds small·P(large)ᵀ to the gradient of the weights.
     fn add_weight_gradient(&self, gradient: &mut [f32], small: &[f32], large: &[f32]) {
         let (patch, positions) = (self.patch(), self.positions());
-        with_scratch(self.patches_length(), |patches| {
-            for strip in self.strips() {
-                let length = self.strip_length(&strip);
-                let patches = &mut patches[..patch * length];
-                self.gather(patches, large, &strip);
-                let start = strip.start * self.small[2];
-                product(
-                    [patch, self.small[0], length],
-                    (&mut *gradient, [1, patch]),
-                    (patches, [length, 1]),
-                    (&small[start..], [1, positions]),
-                    true,
-                );
-            }
+        self.for_each_strip(|strip, patches, length, start| {
+            self.gather(patches, large, strip);
+            product(
+                [patch, self.small[0], length],
+                (&mut *gradient, [1, patch]),
+                (patches, [length, 1]),
+                (&small[start..], [1, positions]),
+                true,
+            );
         });
     }
 

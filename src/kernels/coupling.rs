@@ -1,5 +1,5 @@
 //! A whole coupling layer (Dinh, Sohl-Dickstein, Bengio 2016, "Real NVP", arXiv:1605.08803), forward, inverse and
-//! backward: reordering of the features, conditioner network and elementwise transform on a block of rows that fixed
+//! backward: reordering of the features, conditioner network and elementwise transform on a block of rows that stays
 //! in the second-level cache.
 //!
 //! With x = (a, b) the reordered features: y = (a, T(b; θ(a, condition))), log|det| = Σ log|∂T/∂b|. Features travel with
@@ -9,9 +9,8 @@ use std::ops::Range;
 
 use burn::backend::flex::FlexTensor;
 
-use super::block::{Block, Pieces, ROWS, block_memory, for_each, give_back, with_scratch};
+use super::block::{Block, Pieces, ROWS, block_memory, for_each, give_back, pieces_of, with_scratch};
 use super::flex::{contiguous, from_flat, from_vec, into_vec, matrix_shape, values};
-use super::mlp::pieces_of;
 use super::simd::with_lanes;
 use super::transform::{Elementwise, ElementwiseBackward};
 use super::{Columns, MlpShape, Transform};
@@ -184,8 +183,8 @@ pub(super) fn backward(
     shape: &CouplingShape,
     [needs_state, needs_condition]: [bool; 2],
 ) -> (FlexTensor, FlexTensor, FlexTensor) {
-    let (state, condition, weights) = (contiguous(state), contiguous(condition), contiguous(weights));
-    let (grad, kept) = (contiguous(grad), contiguous(kept));
+    let (grad, state) = (contiguous(grad), contiguous(state));
+    let (weights, kept) = (contiguous(weights), contiguous(kept));
     let rows = shape.check(&state, &condition, &weights);
     let widths = [shape.features() + 1, shape.condition()];
     let [state_rows, condition_rows] =

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::Activation;
 use super::block::{
-    Block, Layer, Pieces, ROWS, add_gradients, block_memory, for_each, give_back, with_scratch,
+    Block, Layer, Pieces, ROWS, add_gradients, block_memory, for_each, give_back, pieces_of, with_scratch,
 };
 use super::flex::{contiguous, from_flat, from_vec, into_vec, matrix_shape, values};
 
@@ -317,10 +317,4 @@ fn check(x: &FlexTensor, weights: &FlexTensor, shape: MlpShape) -> usize {
     assert_eq!(inputs, shape.inputs, "width of the input of a network");
     assert_eq!(values(weights).len(), shape.parameters(), "number of weights of a network");
     rows
-}
-
-/// Pieces of a memory, one for each block of a batch, without end; empty pieces of an empty memory.
-pub(super) fn pieces_of(memory: &mut [f32], length: usize) -> impl Iterator<Item = &mut [f32]> {
-    let mut pieces = memory.chunks_mut(length.max(1));
-    std::iter::from_fn(move || Some(pieces.next().unwrap_or_default()))
 }

@@ -188,11 +188,14 @@ fn generate_block(
                 .filter(|event| (first..first + count).contains(event))
                 .map(|event| (event - first) as usize)
                 .collect();
-            let known: Vec<usize> = (0..positions.len()).collect();
+            let known = positions.len();
             let mut whole = positions;
             whole.resize(CHUNK as usize, count as usize - 1);
             let generated = generate_chunk(bundle, events.select_rows(&whole), chunk, seed, device)?;
-            Ok(generated.select_rows(&known))
+            if known == generated.len() {
+                return Ok(generated);
+            }
+            Ok(generated.select_rows(&(0..known).collect::<Vec<_>>()))
         })
         .collect();
     Ok(Events::concat(&parts?)?)

@@ -66,7 +66,7 @@ pub enum GateError {
     UnknownMetric {
         /// Name asked for.
         metric: String,
-        /// Names that exist.
+        /// The nearest name, or some of those that exist.
         hint: String,
     },
 }
