@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::simd::{Lanes, MAX_LANES, with_lanes};
+use super::simd::{Lanes, MAX_LANES, vectorised, with_lanes};
 
 /// Rows of a block: few enough for its intermediate results to stay in the second-level cache and for a batch of 256
 /// to occupy four cores, many enough for efficient matrix products.
@@ -151,23 +151,23 @@ impl Part {
         );
     }
 
-    /// ∂L/∂x = Wᵀ·g, or adds it.
+    /// ∂L/∂x = Wᵀ·g, or adds it. The weights are those of the whole network, every layer transposed.
     pub(super) fn backward(
         &self,
         block: Block,
-        parameters: &[f32],
+        transposed: &[f32],
         g: &[f32],
         grad_x: &mut [f32],
         add: bool,
     ) {
         let stride = block.stride();
         let (inputs, outputs) = (self.layer.inputs, self.outputs.len());
-        let weights = &parameters[self.weights()];
+        let weights = &transposed[self.layer.weights()][self.outputs.start..];
         product(
             [block.rows, inputs, outputs],
             (grad_x, [1, stride]),
             (g, [1, stride]),
-            (weights, [inputs, 1]),
+            (weights, [1, self.layer.outputs]),
             add,
         );
     }
@@ -179,6 +179,49 @@ pub(super) fn add_gradients(block: Block, weights: &mut [f32], biases: &mut [f32
     let (inputs, outputs) = (x.len() / stride, biases.len());
     product([inputs, outputs, block.rows], (weights, [1, inputs]), (x, [stride, 1]), (g, [1, stride]), true);
     add_sums(biases, g, stride, block.rows);
+}
+
+/// Writes the transpose of `source` `[rows, columns]`.
+pub(super) fn transpose(target: &mut [f32], source: &[f32], [rows, columns]: [usize; 2]) {
+    target.par_chunks_mut(COLUMNS_PER_TASK * rows).enumerate().for_each(|(i, target)| {
+        transpose_columns(target, &source[i * COLUMNS_PER_TASK..], [rows, columns]);
+    });
+}
+
+/// Columns that one task transposes.
+const COLUMNS_PER_TASK: usize = 64;
+
+/// Transposes as many of the first columns as the target has place for.
+fn transpose_columns(target: &mut [f32], source: &[f32], [rows, columns]: [usize; 2]) {
+    /// Side of the tiles that are turned in registers.
+    const TILE: usize = 8;
+    let taken = target.len() / rows;
+    let whole = [rows, taken].map(|size| size / TILE * TILE);
+    vectorised(
+        #[inline(always)]
+        || {
+            for i in (0..whole[0]).step_by(TILE) {
+                for j in (0..whole[1]).step_by(TILE) {
+                    let mut tile = [[0.0; TILE]; TILE];
+                    for (r, tile) in tile.iter_mut().enumerate() {
+                        tile.copy_from_slice(&source[(i + r) * columns + j..][..TILE]);
+                    }
+                    for c in 0..TILE {
+                        let mut turned = [0.0; TILE];
+                        for (to, tile) in turned.iter_mut().zip(&tile) {
+                            *to = tile[c];
+                        }
+                        target[(j + c) * rows + i..][..TILE].copy_from_slice(&turned);
+                    }
+                }
+            }
+        },
+    );
+    for i in 0..rows {
+        for j in if i < whole[0] { whole[1] } else { 0 }..taken {
+            target[j * rows + i] = source[i * columns + j];
+        }
+    }
 }
 
 /// out = a·b, or out += a·b, on the calling thread, for out `[m, n]`, a `[m, k]`, b `[k, n]`; every matrix with the
@@ -319,7 +362,11 @@ fn spare() -> MutexGuard<'static, Vec<Vec<f32>>> {
 
 /// Memory for `width` values of every row, block after block; its content is arbitrary.
 pub(super) fn block_memory(rows: usize, width: usize) -> Vec<f32> {
-    let length = Block::all(rows).map(Block::stride).sum::<usize>() * width;
+    memory(Block::all(rows).map(Block::stride).sum::<usize>() * width)
+}
+
+/// Memory of arbitrary content.
+pub(super) fn memory(length: usize) -> Vec<f32> {
     if length == 0 {
         return Vec::new();
     }

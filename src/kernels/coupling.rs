@@ -198,11 +198,12 @@ pub(super) fn backward(
         .zip(Block::all(rows))
         .enumerate()
         .collect();
+    let transposed = shape.mlp.transposed(values(&weights));
     let task = Backward {
         shape,
         grad: values(&grad),
         state: values(&state),
-        parameters: values(&weights),
+        transposed: &transposed,
         kept: values(&kept),
     };
     for_each(blocks, |(i, (((grad_state, grad_condition), gradients), block))| {
@@ -210,7 +211,7 @@ pub(super) fn backward(
     });
     let block_widths = [shape.kept_width(), shape.mlp.gradient_width()];
     let weight_gradients = shape.mlp.weight_gradients(rows, [values(&kept), &gradients], block_widths);
-    give_back([into_vec(kept), gradients]);
+    give_back([into_vec(kept), gradients, transposed]);
     (
         from_vec(grad_state, [state_rows, widths[0]]),
         from_vec(grad_condition, [condition_rows, widths[1]]),
@@ -222,7 +223,7 @@ struct Backward<'a> {
     shape: &'a CouplingShape,
     grad: &'a [f32],
     state: &'a [f32],
-    parameters: &'a [f32],
+    transposed: &'a [f32],
     kept: &'a [f32],
 }
 
@@ -235,7 +236,7 @@ impl Backward<'_> {
         gradients: &mut [f32],
         [grad_state, grad_condition]: [&mut [f32]; 2],
     ) {
-        let Self { shape, parameters, .. } = *self;
+        let Self { shape, transposed, .. } = *self;
         let CouplingShape { mlp, transform, .. } = shape;
         let (stride, features, fixed) = (block.stride(), shape.features(), shape.fixed());
         let n = transform.parameters();
@@ -274,9 +275,9 @@ impl Backward<'_> {
                     grad_log: g_log,
                 });
                 let part = mlp.output_layer().part(outputs);
-                part.backward(block, parameters, &g_parameters[own], g_last, group.start > 0);
+                part.backward(block, transposed, &g_parameters[own], g_last, group.start > 0);
             }
-            mlp.hidden_backward(block, parameters, network, g_hidden, [g_last, &mut *g_input, rest]);
+            mlp.hidden_backward(block, transposed, network, g_hidden, [g_last, &mut *g_input, rest]);
             if !grad_condition.is_empty() {
                 let width = shape.condition();
                 block.scatter(grad_condition, &g_input[fixed * stride..], width, 0..width);

@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 use super::Activation;
 use super::block::{
-    Block, Layer, Pieces, ROWS, add_gradients, block_memory, for_each, give_back, pieces_of, with_scratch,
+    Block, Layer, Pieces, ROWS, add_gradients, block_memory, for_each, give_back, memory, pieces_of,
+    transpose, with_scratch,
 };
 use super::flex::{contiguous, from_flat, from_vec, into_vec, matrix_shape, values};
 
@@ -147,12 +148,23 @@ impl MlpShape {
         last
     }
 
+    /// The weights of every layer transposed, in their places, for the backward pass; there are no biases.
+    pub(super) fn transposed(&self, parameters: &[f32]) -> Vec<f32> {
+        let mut result = memory(parameters.len());
+        for layer in self.packed_layers() {
+            let range = layer.weights();
+            let source = &parameters[range.clone()];
+            transpose(&mut result[range], source, [layer.outputs, layer.inputs]);
+        }
+        result
+    }
+
     /// Writes the gradients of the hidden layers' outputs, and that of the input unless `grad_input` is empty, given
     /// that of the input of the output layer, which is used up.
     pub(super) fn hidden_backward(
         &self,
         block: Block,
-        parameters: &[f32],
+        transposed: &[f32],
         kept: &[f32],
         gradients: &mut [f32],
         [last, grad_input, scratch]: [&mut [f32]; 3],
@@ -171,7 +183,7 @@ impl MlpShape {
         };
         // From layer i to the activation in front of it.
         let step = |i: usize, g: &[f32], before: &mut [f32]| {
-            self.layer(i).whole().backward(block, parameters, g, before, false);
+            self.layer(i).whole().backward(block, transposed, g, before, false);
             through(i - 1, before);
         };
         let mut layers: Vec<&mut [f32]> = gradients.chunks_exact_mut(length).collect();
@@ -196,7 +208,7 @@ impl MlpShape {
             }
         }
         if !grad_input.is_empty() {
-            self.layer(0).whole().backward(block, parameters, layers[0], grad_input, false);
+            self.layer(0).whole().backward(block, transposed, layers[0], grad_input, false);
         }
     }
 
@@ -283,7 +295,7 @@ pub(super) fn backward(
 ) -> (FlexTensor, FlexTensor) {
     let (grad, weights, kept) = (contiguous(grad), contiguous(weights), contiguous(kept));
     let rows = check(&x, &weights, shape);
-    let parameters = values(&weights);
+    let transposed = shape.transposed(values(&weights));
     let MlpShape { inputs, outputs, .. } = shape;
     let widths = [shape.kept_width(), shape.gradient_width()];
     let mut grad_x = vec![0.0; if needs_x { rows * inputs } else { 0 }];
@@ -301,14 +313,14 @@ pub(super) fn backward(
             let [last, grad_input, rest] = scratch_widths.map(|width| scratch.take(width * stride));
             let (hidden, output) = gradients.split_at_mut(shape.hidden_width() * stride);
             block.gather(output, &values(&grad)[i * ROWS * outputs..], outputs, 0..outputs);
-            shape.output_layer().whole().backward(block, parameters, output, last, false);
+            shape.output_layer().whole().backward(block, &transposed, output, last, false);
             let kept = &values(&kept)[i * ROWS * widths[0]..];
-            shape.hidden_backward(block, parameters, kept, hidden, [last, &mut *grad_input, rest]);
+            shape.hidden_backward(block, &transposed, kept, hidden, [last, &mut *grad_input, rest]);
             block.scatter(grad_x, grad_input, inputs, 0..inputs);
         });
     });
     let weight_gradients = shape.weight_gradients(rows, [values(&kept), &gradients], widths);
-    give_back([into_vec(kept), gradients]);
+    give_back([into_vec(kept), gradients, transposed]);
     (from_vec(grad_x, [if needs_x { rows } else { 0 }, inputs]), from_flat(weight_gradients))
 }
 
