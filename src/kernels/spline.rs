@@ -48,6 +48,11 @@ impl Spline {
         2.0 * self.bound * (1.0 - MIN_BIN * self.bins as f32)
     }
 
+    /// Smallest size of a bin.
+    fn smallest(&self) -> f32 {
+        2.0 * self.bound * MIN_BIN
+    }
+
     /// (y, log dy/dx), or, inverted, (x, log dx/dy). Replaces the unnormalised widths and heights by their softmax
     /// fractions.
     #[inline(always)]
@@ -114,20 +119,18 @@ impl Spline {
     ) -> Extent<S> {
         let zero = Lanes::splat(simd, 0.0);
         let mut here =
-            Extent { index: zero, left: zero - self.bound, size: zero, fraction: zero, before: zero };
+            Extent { index: zero, left: zero - self.bound, size: zero };
         let mut found = here;
         for k in 0..self.bins {
             here.index = Lanes::splat(simd, k as f32);
-            here.fraction = place.load(simd, fractions, k);
             // The last bin ends at the bound, whatever the rounding of the sum.
             here.size = if k + 1 == self.bins {
                 -here.left + self.bound
             } else {
-                here.fraction.mul_add(zero + self.span(), zero + 2.0 * self.bound * MIN_BIN)
+                place.load(simd, fractions, k).mul_add(zero + self.span(), zero + self.smallest())
             };
             found = if k == 0 { here } else { here.or(found, reached(here.index, here.left)) };
             here.left = here.left + here.size;
-            here.before = here.before + here.fraction;
         }
         found
     }
@@ -226,7 +229,9 @@ impl Spline {
         [grad_left, grad_size]: [Lanes<S>; 2],
     ) {
         let zero = Lanes::splat(simd, 0.0);
-        let mean = found.before * grad_left + found.fraction * grad_size;
+        // Σ fraction·gradient; the fractions follow from the sizes.
+        let before = found.left + self.bound - found.index * self.smallest();
+        let mean = (before * grad_left + (found.size - self.smallest()) * grad_size) / self.span();
         for k in 0..self.bins {
             let fraction = place.load(simd, fractions, first + k) * self.span();
             let at = found.index.is(k as f32).select(grad_size, zero);
@@ -285,14 +290,12 @@ fn softmax<S: Simd>(simd: S, values: &mut [f32], place: Place, range: Range<usiz
     }
 }
 
-/// A bin along one axis: its number, left edge, size, share of the interval, and the shares before it.
+/// A bin along one axis: its number, left edge and size.
 #[derive(Clone, Copy)]
 struct Extent<S: Simd> {
     index: Lanes<S>,
     left: Lanes<S>,
     size: Lanes<S>,
-    fraction: Lanes<S>,
-    before: Lanes<S>,
 }
 
 impl<S: Simd> Extent<S> {
@@ -302,8 +305,6 @@ impl<S: Simd> Extent<S> {
             index: mask.select(self.index, other.index),
             left: mask.select(self.left, other.left),
             size: mask.select(self.size, other.size),
-            fraction: mask.select(self.fraction, other.fraction),
-            before: mask.select(self.before, other.before),
         }
     }
 }
