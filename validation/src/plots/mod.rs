@@ -6,7 +6,7 @@
 mod axis;
 mod curves;
 mod font;
-pub(crate) mod format;
+pub mod format;
 mod indexed;
 mod legend;
 mod overlay;

@@ -137,10 +137,21 @@ fn response() -> ResponseMetrics {
                 energy_mean: energy,
                 reference: point(1.0, 1.0),
                 candidate: point(1.0007, if bin == 0 { 0.96 } else { 0.97 }),
+                mean_deviation: Deviation { value: 0.0007, error: 1.41 * resolution / 50.0 },
+                resolution_deviation: Deviation {
+                    value: if bin == 0 { -0.04 } else { -0.03 },
+                    error: 1.39 / 70.0,
+                },
             }
         })
         .collect();
-    ResponseMetrics { bins, mean_deviation: 0.0007, resolution_deviation: 0.04 }
+    ResponseMetrics {
+        bins,
+        mean_deviation: 0.0007,
+        mean_deviation_error: 0.0024,
+        resolution_deviation: 0.04,
+        resolution_deviation_error: 0.020,
+    }
 }
 
 fn classifier(name: &str, auc: f64) -> C2stMetrics {
@@ -204,6 +215,7 @@ pub(crate) fn example() -> Metrics {
         name: name.into(),
         bound: Bound::Max,
         value,
+        error: name.starts_with("c2st").then_some(0.004),
         limit,
         passed,
     };
