@@ -169,18 +169,18 @@ pub struct ResponseMetrics {
     pub resolution_deviation_error: f64,
 }
 
-/// `candidate / reference − 1` of one quantity.
+/// A value with its standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Deviation {
-    /// Zero where both agree; 1 where the reference is zero and the candidate is not.
+pub struct Estimate {
+    /// The value.
     pub value: f64,
-    /// Standard error from those of both samples, taken as independent.
+    /// Its standard error.
     pub error: f64,
 }
 
 impl ResponseMetrics {
     /// The bin in which a deviation is largest in size.
-    pub fn worst(&self, deviation: impl Fn(&ResponseBin) -> Deviation) -> Option<&ResponseBin> {
+    pub fn worst(&self, deviation: impl Fn(&ResponseBin) -> Estimate) -> Option<&ResponseBin> {
         self.bins.iter().max_by(|a, b| deviation(a).value.abs().total_cmp(&deviation(b).value.abs()))
     }
 }
@@ -198,10 +198,10 @@ pub struct ResponseBin {
     pub reference: ResponsePoint,
     /// The candidate.
     pub candidate: ResponsePoint,
-    /// Deviation of the mean response.
-    pub mean_deviation: Deviation,
-    /// Deviation of the resolution.
-    pub resolution_deviation: Deviation,
+    /// `mean_candidate / mean_reference − 1`, the samples taken as independent; 1 where only the reference is zero.
+    pub mean_deviation: Estimate,
+    /// The same for the resolution.
+    pub resolution_deviation: Estimate,
 }
 
 /// Response and resolution of one sample in one bin.

@@ -1,6 +1,6 @@
 //! Response (visible over incident energy) and its resolution in bins of incident energy.
 
-use crate::metrics::{Deviation, ResponseBin, ResponseMetrics, ResponsePoint};
+use crate::metrics::{Estimate, ResponseBin, ResponseMetrics, ResponsePoint};
 use crate::sample::{Feature, FeatureColumn};
 use crate::statistics::moments;
 
@@ -43,8 +43,8 @@ pub(crate) fn response_metrics(
         .enumerate()
         .filter_map(|(i, pair)| bin(reference, candidate, [pair[0], pair[1]], i == last))
         .collect();
-    let largest = |deviation: fn(&ResponseBin) -> Deviation| {
-        let by_size = |a: &Deviation, b: &Deviation| a.value.abs().total_cmp(&b.value.abs());
+    let largest = |deviation: fn(&ResponseBin) -> Estimate| {
+        let by_size = |a: &Estimate, b: &Estimate| a.value.abs().total_cmp(&b.value.abs());
         bins.iter().map(deviation).max_by(by_size)
     };
     let mean = largest(|bin| bin.mean_deviation)?;
@@ -58,17 +58,14 @@ pub(crate) fn response_metrics(
     })
 }
 
-/// Deviation of a value with its error from another one. A reference of zero has no relative error.
-fn deviation(
-    (candidate, candidate_error): (f64, f64),
-    (reference, reference_error): (f64, f64),
-) -> Deviation {
+/// Relative difference of two values with errors. A reference of zero has no relative error.
+fn deviation((candidate, candidate_error): (f64, f64), (reference, reference_error): (f64, f64)) -> Estimate {
     if reference == 0.0 {
-        return Deviation { value: if candidate == 0.0 { 0.0 } else { 1.0 }, error: 0.0 };
+        return Estimate { value: if candidate == 0.0 { 0.0 } else { 1.0 }, error: 0.0 };
     }
     let ratio = candidate / reference;
     let error = (candidate_error / reference).hypot(ratio * reference_error / reference);
-    Deviation { value: ratio - 1.0, error }
+    Estimate { value: ratio - 1.0, error }
 }
 
 fn bin(
@@ -170,9 +167,10 @@ mod tests {
 
     #[test]
     fn a_reference_of_zero_has_a_finite_deviation() {
-        assert_eq!(deviation((0.1, 0.01), (0.0, 0.0)), Deviation { value: 1.0, error: 0.0 });
-        assert_eq!(deviation((0.0, 0.0), (0.0, 0.0)), Deviation::default());
-        assert_eq!(deviation((0.0, 0.01), (0.1, 0.01)), Deviation { value: -1.0, error: 0.1 });
+        assert_eq!(deviation((0.1, 0.01), (0.0, 0.0)), Estimate { value: 1.0, error: 0.0 });
+        assert_eq!(deviation((0.0, 0.0), (0.0, 0.0)), Estimate::default());
+        let gone = deviation((0.0, 0.01), (0.1, 0.01));
+        assert!(gone.value == -1.0 && (gone.error - 0.1).abs() < 1e-12, "{gone:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::ReportContext;
 use crate::metrics::{
-    Bound, Deviation, FeatureMetrics, Gate, Metrics, Moments, ResponseBin, ResponseMetrics, SampleInfo,
+    Bound, Estimate, FeatureMetrics, Gate, Metrics, Moments, ResponseBin, ResponseMetrics, SampleInfo,
     Verdict,
 };
 use crate::plots::format::{count, probability, significant, titled, with_error};
@@ -132,10 +132,10 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
 fn deviation(
     name: &str,
     response: &ResponseMetrics,
-    quantity: fn(&ResponseBin) -> Deviation,
+    quantity: fn(&ResponseBin) -> Estimate,
 ) -> Option<CardView> {
     let bin = response.worst(quantity)?;
-    let Deviation { value, error } = quantity(bin);
+    let Estimate { value, error } = quantity(bin);
     Some(CardView {
         name: format!("{name}, largest deviation"),
         value: format!("({}) %", with_error(100.0 * value, 100.0 * error)),
