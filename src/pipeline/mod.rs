@@ -16,6 +16,7 @@ use simile_data::{DataError, Split};
 use thiserror::Error;
 
 pub use prepare::Summary;
+pub(crate) use report::duration;
 pub use run_directory::{RunDirectory, RunManifest, Stage, StageRecord};
 
 use crate::config::{ConfigError, RunConfig};
@@ -259,7 +260,8 @@ fn create_parent(path: &Path) -> Result<(), DataError> {
     })
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PipelineError> {
+/// Reads a JSON file of a run.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PipelineError> {
     files::read_json(path)
         .map_err(|error| PipelineError::Damaged { path: path.to_path_buf(), reason: error.to_string() })
 }

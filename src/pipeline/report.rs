@@ -113,6 +113,7 @@ fn rate(rate: &Rate) -> String {
     with_error(rate.events_per_second, rate.spread)
 }
 
-fn duration(seconds: f64) -> String {
+/// A time in seconds or minutes.
+pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 60.0 { format!("{seconds:.1} s") } else { format!("{:.1} min", seconds / 60.0) }
 }
