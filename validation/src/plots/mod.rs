@@ -6,8 +6,9 @@
 mod axis;
 mod curves;
 mod font;
-pub(crate) mod format;
+pub mod format;
 mod indexed;
+mod labels;
 mod legend;
 mod overlay;
 mod palette;
@@ -20,6 +21,7 @@ mod scene;
 mod sections;
 mod shower;
 mod spectrum;
+mod trade_off;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,7 @@ use simile_data::DataError;
 
 pub use curves::{EpochPoint, LearningCurves};
 pub(crate) use font::REGULAR as FONT;
+pub use trade_off::{Contender, Limited, TradeOff, write_trade_off};
 
 use crate::metrics::Metrics;
 use scene::Scene;
