@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::Outcome;
 use super::options::Common;
+use crate::Warn;
 use crate::comparison::Comparison;
-use crate::sampling::Observer;
 
 /// Compare finished runs with each other: quality, speed and size of different models for the same data
 #[derive(Args)]
