@@ -117,6 +117,9 @@ pub struct TrainingRecord {
     pub epochs: usize,
     /// Wall-clock time of training
     pub seconds: f64,
+    /// What was found when a latent density was fitted
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, f64>,
 }
 
 /// A model that can sample, whatever its kind.

@@ -5,6 +5,8 @@
 //! (as CaloFlow, Krause & Shih 2021, arXiv:2106.05285, whose two flows are trained one after the other; here they are
 //! trained side by side). The loss is the mean of the models' losses, weighted by the widths of their targets.
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -28,6 +30,15 @@ impl<M: Surrogate> Grouped<M> {
             groups: spaces.map(&mut init).collect(),
             sizes: space.target_groups.iter().map(|group| group.len()).collect(),
         }
+    }
+
+    /// The batch as the model of every group sees it.
+    fn batches(&self, batch: &Batch) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        self.for_each(&batch.target, &batch.condition, |_, target, condition| {
+            batches.push(Batch { target, condition, weight: batch.weight.clone() });
+        });
+        batches
     }
 
     fn targets(&self) -> usize {
@@ -58,22 +69,35 @@ impl<M: Surrogate> Surrogate for Grouped<M> {
 
     fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss {
         let targets = self.targets() as f64;
-        let mut total: Option<Loss> = None;
-        self.for_each(&batch.target, &batch.condition, |model, target, condition| {
-            let share = target.dims()[1] as f64 / targets;
-            let batch = Batch { target, condition, weight: batch.weight.clone() };
-            let loss = model.loss(&batch, step, rng);
-            total = Some(match total.take() {
-                None => loss.scaled(share),
-                Some(total) => total.plus(loss.scaled(share)),
-            });
+        let losses = self.groups.iter().zip(self.batches(batch)).map(|(model, batch)| {
+            let share = batch.target.dims()[1] as f64 / targets;
+            model.loss(&batch, step, rng).scaled(share)
         });
-        total.expect("a model has at least one group of targets")
+        losses.reduce(Loss::plus).expect("a model has at least one group of targets")
     }
 
     fn after_step(mut self) -> Self {
         self.groups = self.groups.into_iter().map(Surrogate::after_step).collect();
         self
+    }
+
+    fn fit_latent(
+        mut self,
+        train: &Batch,
+        held_out: &Batch,
+        rng: &mut ChaCha8Rng,
+    ) -> (Self, BTreeMap<String, f64>) {
+        let [train, held_out] = [train, held_out].map(|batch| self.batches(batch));
+        let several = self.groups.len() > 1;
+        let mut figures = BTreeMap::new();
+        let models = std::mem::take(&mut self.groups).into_iter().zip(train.iter().zip(&held_out));
+        for (i, (model, (train, held_out))) in models.enumerate() {
+            let (model, of_group) = model.fit_latent(train, held_out, rng);
+            self.groups.push(model);
+            let name = |name| if several { format!("{name}, group {}", i + 1) } else { name };
+            figures.extend(of_group.into_iter().map(|(key, value)| (name(key), value)));
+        }
+        (self, figures)
     }
 
     fn noise_width(&self) -> usize {

@@ -4,6 +4,7 @@
 //! by `simile_data::Preprocessing`. It has a differentiable loss and can sample targets for conditions.
 
 mod adversarial;
+mod autoencoder;
 pub mod bundle;
 mod classifier;
 mod diffusion;
@@ -12,6 +13,7 @@ mod flow_matching;
 mod gan;
 mod grouped;
 mod maf;
+mod mixture;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -24,8 +26,10 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use simile_data::Preprocessing;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
+pub use autoencoder::{Autoencoder, AutoencoderConfig, Corruption, DenoisingConfig};
 pub use classifier::{ClassifierConfig, MlpClassifier};
 pub use diffusion::{Diffusion, DiffusionConfig, Weighting};
 pub use flow::{Flow, FlowConfig, TransformKind};
@@ -161,6 +165,9 @@ pub trait Surrogate: Module + ModuleDisplay {
     /// Decay of the moments of Adam.
     const MOMENTS: [f64; 2] = [0.9, 0.999];
 
+    /// Whether a latent density is fitted after training.
+    const FITS_LATENT: bool = false;
+
     /// Loss of a batch; random numbers come from `rng` alone.
     fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss;
 
@@ -168,6 +175,18 @@ pub trait Surrogate: Module + ModuleDisplay {
     #[must_use]
     fn after_step(self) -> Self {
         self
+    }
+
+    /// Fits the latent density on training events, compared with held-out ones where there is a choice; returns the model
+    /// and figures for the report, by name.
+    #[must_use]
+    fn fit_latent(
+        self,
+        _train: &Batch,
+        _held_out: &Batch,
+        _rng: &mut ChaCha8Rng,
+    ) -> (Self, BTreeMap<String, f64>) {
+        (self, BTreeMap::new())
     }
 
     /// Standard normal numbers that one event is made of.
@@ -268,6 +287,10 @@ models! {
     "maf" => Maf(MafConfig) makes Maf,
     /// Conditional variational autoencoder.
     "cvae" or "vae" => Vae(VaeConfig) makes Vae,
+    /// Autoencoder with a latent density fitted afterwards.
+    "autoencoder" => Autoencoder(AutoencoderConfig) makes Autoencoder,
+    /// Denoising autoencoder with a latent density fitted afterwards.
+    "denoising-autoencoder" => DenoisingAutoencoder(DenoisingConfig) makes Autoencoder,
     /// Generative adversarial network.
     "gan" => Gan(GanConfig) makes Gan,
     /// Wasserstein GAN.

@@ -178,6 +178,26 @@ fn a_vae_with_a_flow_as_prior_recovers_a_known_density() {
 }
 
 #[test]
+fn autoencoders_generate_from_the_density_of_their_codes() {
+    let config =
+        AutoencoderConfig { latents: 2, encoder: network(64, 2), decoder: network(64, 2), components: 16 };
+    let AutoencoderConfig { latents, encoder, decoder, components } = config;
+    let corruption = Corruption::Masking { probability: 0.02 };
+    let denoising = DenoisingConfig { latents, encoder, decoder, components, corruption };
+    let mut rng = random::stream(10, "test/latent", 0);
+    let [train_events, held_out] = [5000, 2000].map(|size| batch(size, &Device::flex(), &mut rng));
+    let fitted = |model: Autoencoder| {
+        model.fit_latent(&train_events, &held_out, &mut random::stream(11, "test/fit", 0))
+    };
+    let (model, figures) = fitted(train(|device| config.init(SPACE, device, &mut init_rng()), 2000, 4e-3));
+    assert!(figures["reconstruction error"] < 1e-3, "{figures:?}");
+    check("autoencoder", &model, 0.4);
+    let (model, figures) = fitted(train(|device| denoising.init(SPACE, device, &mut init_rng()), 2000, 4e-3));
+    assert!(figures["reconstruction error"] < 0.02, "{figures:?}");
+    check("denoising autoencoder", &model, 0.4);
+}
+
+#[test]
 fn a_wasserstein_gan_recovers_a_known_density() {
     let critic = NetworkConfig { activation: ActivationKind::LeakyRelu, ..network(64, 3) };
     let constraint = Constraint::GradientPenalty { weight: 0.1 };

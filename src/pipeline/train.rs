@@ -107,6 +107,7 @@ fn manifest(
             best_epoch: trained.best_epoch,
             epochs: trained.history.len(),
             seconds: trained.history.iter().map(|record| record.seconds).sum(),
+            figures: trained.figures.clone(),
         },
         config: run.config.clone(),
     })

@@ -156,6 +156,8 @@ pub struct Trained {
     pub history: Vec<EpochRecord>,
     /// The epoch of [`Trained::weights`].
     pub best_epoch: usize,
+    /// What was found when the latent density was fitted, by name.
+    pub figures: BTreeMap<String, f64>,
 }
 
 /// Trains a model whose weights lie on an autodiff device.
@@ -178,8 +180,9 @@ pub fn train<M: Surrogate>(
         training.epoch(observer)?;
     }
     kernels::free_spare_memory();
-    let Training { best, progress, .. } = training;
-    Ok(Trained { weights: best, history: progress.history, best_epoch: progress.best_epoch })
+    let (weights, figures) = training.fit_latent()?;
+    let Progress { history, best_epoch, .. } = training.progress;
+    Ok(Trained { weights, history, best_epoch, figures })
 }
 
 struct Training<'a, M> {
@@ -240,6 +243,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let mut record = self.train_epoch(epoch, observer)?;
         let averaged = self.averaged_weights();
         self.judge(&mut record, &averaged)?;
+        self.warn_of_failure(&record, observer);
         record.seconds = start.elapsed().as_secs_f64();
         let best = self.is_best(&record);
         if best {
@@ -284,7 +288,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
             }
             let [loss, gradient] = match turn {
                 Turn::Main => [LOSS, GRADIENT],
-                Turn::Generator => ["generator loss", "generator gradient norm"],
+                Turn::Generator => ["generator loss", GENERATOR_GRADIENT],
             };
             means.add(loss, value, size);
             means.add(gradient, norm, size);
@@ -327,6 +331,31 @@ impl<'a, M: Surrogate> Training<'a, M> {
             }
         });
         Ok(())
+    }
+
+    /// Warns where a game goes wrong, once for every kind of failure.
+    fn warn_of_failure(&mut self, record: &EpochRecord, observer: &mut dyn Observer) {
+        let history = &self.progress.history;
+        let before = |name: &'static str| history.iter().filter_map(|r| r.figures.get(name)).copied();
+        let of = |name: &str| record.figures.get(name).copied().unwrap_or(f64::NAN);
+        let epoch = record.epoch;
+        let diversity = of(DIVERSITY);
+        if diversity < COLLAPSED && before(DIVERSITY).all(|earlier| earlier >= COLLAPSED) {
+            observer.warn(&format!(
+                "epoch {epoch}: generated events are {diversity:.2} times as far apart as real ones: the generator has \
+                 collapsed. Lower training.learning_rate, or use kind = \"wgan\" with a gradient penalty"
+            ));
+        }
+        let largest = before(GENERATOR_GRADIENT).fold(0.0, f64::max);
+        let (now, last) =
+            (of(GENERATOR_GRADIENT), before(GENERATOR_GRADIENT).last().unwrap_or(f64::INFINITY));
+        if now < VANISHED * largest && last >= VANISHED * largest {
+            observer.warn(&format!(
+                "epoch {epoch}: the generator's gradient has fallen from {largest:.1e} to {now:.1e}: the critic tells all \
+                 events apart. Lower training.learning_rate or model.critic_steps, or use model.generator_loss = \
+                 \"non_saturating\""
+            ));
+        }
     }
 
     fn validation_distance(&self, model: &M) -> Result<judge::Verdict, TrainingError> {
@@ -382,6 +411,27 @@ impl<'a, M: Surrogate> Training<'a, M> {
         self.progress.history.iter().filter_map(|r| r.validation_loss).all(|earlier| loss < earlier)
     }
 
+    /// The best weights with the latent density fitted, where the model has one.
+    fn fit_latent(&mut self) -> Result<(Parameters, BTreeMap<String, f64>), TrainingError> {
+        let best = std::mem::take(&mut self.best);
+        if !M::FITS_LATENT {
+            return Ok((best, BTreeMap::new()));
+        }
+        let Setup { seed, train, validation, .. } = *self.setup;
+        let model = parameters::load(self.model().valid(), best)?;
+        let fitted = self.first_events(train.shuffled(seed, 0, FITTED_EVENTS))?;
+        let held_out = if validation.is_empty() { train } else { validation };
+        let held_out = self.first_events(held_out.shuffled(seed, 1, FITTED_EVENTS))?;
+        let mut rng = random::stream(seed, "train/latent", 0);
+        let (model, figures) = model.fit_latent(&fitted, &held_out, &mut rng);
+        Ok((parameters::collect(&model), figures))
+    }
+
+    fn first_events(&self, mut batches: EpochBatches) -> Result<Batch, TrainingError> {
+        let batch = batches.next().ok_or(TrainingError::NoEvents)??;
+        Ok(to_tensors(&batch, &self.device.clone().inner()))
+    }
+
     fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             progress: self.progress.clone(),
@@ -395,7 +445,15 @@ impl<'a, M: Surrogate> Training<'a, M> {
 /// Validation events that are compared with generated ones after an epoch: enough for distances good to a per cent.
 const JUDGED_EVENTS: usize = 10_000;
 
+/// Events that a latent density is fitted on: enough for the covariances of some tens of components.
+const FITTED_EVENTS: usize = 10_000;
+
 const DIVERSITY: &str = "diversity";
+const GENERATOR_GRADIENT: &str = "generator gradient norm";
+/// Diversity below which a generator counts as collapsed: real events that differ by their conditions alone keep more.
+const COLLAPSED: f64 = 0.3;
+/// Part of the largest gradient below which it counts as vanished.
+const VANISHED: f64 = 1e-3;
 const LOSS: &str = "loss";
 const GRADIENT: &str = "gradient norm";
 
