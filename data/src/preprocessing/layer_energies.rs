@@ -190,6 +190,7 @@ impl LayerEnergies {
     ) -> Result<Array2<f32>, Fault> {
         let mut result = Array2::zeros((z.nrows(), self.layer_voxels.iter().sum()));
         let mut by_energy = Vec::with_capacity(self.layer_voxels.iter().copied().max().unwrap_or(0));
+        let mut shares = by_energy.clone();
         let z = z.as_standard_layout();
         for (row, (z, mut shower)) in z.outer_iter().zip(result.outer_iter_mut()).enumerate() {
             let incident = self.check(row, &[], incident_mev[row])?;
@@ -202,7 +203,7 @@ impl LayerEnergies {
                 let (kept, passed) = ratios.get(layer + 1).map_or((1.0, 0.0), |&x| (sigmoid(x), sigmoid(-x)));
                 let (of_layer, rest) = cells.split_at_mut(n);
                 let (logs, rest_of_shared) = shared.split_at(if n > 1 { n } else { 0 });
-                self.fill_layer(left * kept, logs, of_layer, &mut by_energy);
+                self.fill_layer(left * kept, logs, of_layer, [&mut shares, &mut by_energy]);
                 (cells, shared) = (rest, rest_of_shared);
                 left *= passed;
             }
@@ -297,7 +298,13 @@ impl LayerEnergies {
     }
 
     /// Shares `energy` among `cells` in proportion to e^`logs`, leaving none below threshold.
-    fn fill_layer(&self, energy: f64, logs: &[f64], cells: &mut [f32], by_energy: &mut Vec<f64>) {
+    fn fill_layer(
+        &self,
+        energy: f64,
+        logs: &[f64],
+        cells: &mut [f32],
+        [shares, by_energy]: [&mut Vec<f64>; 2],
+    ) {
         if energy < self.kept_from() {
             return;
         }
@@ -306,16 +313,15 @@ impl LayerEnergies {
             return;
         }
         let threshold = f64::from(self.threshold_mev);
-        let share = |log: f64| threshold * log.clamp(-LARGEST_LOG, LARGEST_LOG).exp();
-        by_energy.clear();
-        by_energy.extend(logs.iter().map(|&log| share(log)));
+        shares.clear();
+        shares.extend(logs.iter().map(|log| threshold * log.clamp(-LARGEST_LOG, LARGEST_LOG).exp()));
+        by_energy.clone_from(shares);
         by_energy.sort_unstable_by(|a, b| b.total_cmp(a));
         let Kept { number, total } = self.kept(energy, by_energy);
         let smallest = by_energy[number - 1];
         // Of voxels that tie for the last place, as many as there are places.
         let mut ties = number - by_energy.partition_point(|&share| share > smallest);
-        for (cell, &log) in cells.iter_mut().zip(logs) {
-            let share = share(log);
+        for (cell, &share) in cells.iter_mut().zip(&*shares) {
             let tie = share == smallest && ties > 0;
             ties -= usize::from(tie);
             if share > smallest || tie {

@@ -68,6 +68,9 @@ pub struct Preprocessing {
     conditions: Vec<Chain>,
     targets: Vec<Chain>,
     condition_ranges: Vec<ColumnRange>,
+    /// Columns in model space of every condition and of every target: finding them checks every fitted number.
+    #[serde(skip)]
+    widths: [Vec<usize>; 2],
 }
 
 /// Range of a condition in the training sample: outside of it a model extrapolates.
@@ -123,13 +126,13 @@ impl Preprocessing {
     /// Columns of the conditions in model space.
     #[must_use]
     pub fn n_condition(&self) -> usize {
-        widths(&self.conditions).sum()
+        self.widths[0].iter().sum()
     }
 
     /// Columns of the targets in model space.
     #[must_use]
     pub fn n_target(&self) -> usize {
-        widths(&self.targets).sum()
+        self.widths[1].iter().sum()
     }
 
     /// Names of the conditions and the widths of their columns as read.
@@ -148,7 +151,7 @@ impl Preprocessing {
     pub fn target_groups(&self) -> Vec<Range<usize>> {
         let mut groups: Vec<Range<usize>> = Vec::new();
         let (mut start, mut after_ordinary) = (0, false);
-        for (chain, width) in self.targets.iter().zip(widths(&self.targets)) {
+        for (chain, &width) in self.targets.iter().zip(&self.widths[1]) {
             let end = start + width;
             match (chain.n_ratios(), groups.last_mut()) {
                 (Some(ratios), _) => {
@@ -167,13 +170,13 @@ impl Preprocessing {
     /// The condition column that column `index` of model space comes from.
     #[must_use]
     pub fn condition_of(&self, index: usize) -> Option<&str> {
-        column_of(&self.conditions, index)
+        column_of(&self.conditions, &self.widths[0], index)
     }
 
     /// The target column that column `index` of model space comes from.
     #[must_use]
     pub fn target_of(&self, index: usize) -> Option<&str> {
-        column_of(&self.targets, index)
+        column_of(&self.targets, &self.widths[1], index)
     }
 
     /// Ranges of the raw conditions in the training sample.
@@ -189,7 +192,7 @@ impl Preprocessing {
     pub fn condition(&self, events: &Events) -> Result<Array2<f32>, PreprocessingError> {
         // Steps that draw noise are refused for conditions when they are fitted: this generator stays unused.
         let mut rng = random::stream(0, "preprocessing/condition", 0);
-        forward(&self.conditions, events, &mut rng)
+        forward(&self.conditions, self.n_condition(), events, &mut rng)
     }
 
     /// Targets `[events, n_target]` in model space, with noise drawn from `rng`.
@@ -197,7 +200,7 @@ impl Preprocessing {
     /// # Errors
     /// As [`condition`](Self::condition).
     pub fn target(&self, events: &Events, rng: &mut impl Rng) -> Result<Array2<f32>, PreprocessingError> {
-        forward(&self.targets, events, rng)
+        forward(&self.targets, self.n_target(), events, rng)
     }
 
     /// Target columns, in their order, from model output `z` `[events, n_target]` for the events
@@ -216,7 +219,7 @@ impl Preprocessing {
             return Err(PreprocessingError::OutputShape { found, expected });
         }
         let mut start = 0;
-        let columns = self.targets.iter().zip(widths(&self.targets)).map(|(chain, width)| {
+        let columns = self.targets.iter().zip(&self.widths[1]).map(|(chain, &width)| {
             let of_chain = z.slice(s![.., start..start + width]);
             start += width;
             Ok((chain.column.clone(), chain.inverse(of_chain, conditions)?))
@@ -225,14 +228,10 @@ impl Preprocessing {
     }
 }
 
-fn widths(chains: &[Chain]) -> impl Iterator<Item = usize> {
-    chains.iter().map(|chain| chain.output_width().expect("checked when fitted or loaded"))
-}
-
-fn column_of(chains: &[Chain], index: usize) -> Option<&str> {
+fn column_of<'a>(chains: &'a [Chain], widths: &[usize], index: usize) -> Option<&'a str> {
     let mut end = 0;
-    let owner = chains.iter().zip(widths(chains)).find(|(_, width)| {
-        end += width;
+    let owner = chains.iter().zip(widths).find(|(_, width)| {
+        end += *width;
         index < end
     });
     owner.map(|(chain, _)| chain.column.as_str())
@@ -240,10 +239,11 @@ fn column_of(chains: &[Chain], index: usize) -> Option<&str> {
 
 fn forward(
     chains: &[Chain],
+    width: usize,
     events: &Events,
     rng: &mut dyn RngCore,
 ) -> Result<Array2<f32>, PreprocessingError> {
-    let mut result = Array2::zeros((events.len(), widths(chains).sum()));
+    let mut result = Array2::zeros((events.len(), width));
     let mut start = 0;
     for chain in chains {
         let z = chain.forward(events, rng)?;
@@ -307,9 +307,8 @@ impl TryFrom<Stored> for Preprocessing {
                 supported: FORMAT_VERSION,
             });
         }
-        for chain in conditions.iter().chain(&targets) {
-            chain.output_width()?;
-        }
-        Ok(Self { format_version, conditions, targets, condition_ranges })
+        let widths = |chains: &[Chain]| chains.iter().map(Chain::output_width).collect::<Result<_, _>>();
+        let widths = [widths(&conditions)?, widths(&targets)?];
+        Ok(Self { format_version, conditions, targets, condition_ranges, widths })
     }
 }

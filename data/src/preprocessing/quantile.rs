@@ -116,19 +116,39 @@ impl Map {
     }
 
     fn score(&self, value: f64) -> f64 {
-        interpolate(&self.values, &self.scores, self.tail_slopes.map(f64::from), value)
+        let above = self.values.partition_point(|&knot| f64::from(knot) <= value);
+        interpolate(&self.values, &self.scores, above, self.tail_slopes.map(f64::from), value)
+    }
+
+    /// Number of scores up to this one. But for atoms they are equally spaced, so a few steps from the place where it
+    /// would be then are faster than a bisection.
+    fn above(&self, score: f64) -> usize {
+        let scores = &self.scores;
+        let (first, last) = (f64::from(scores[0]), f64::from(scores[scores.len() - 1]));
+        let guess = (score - first) / (last - first) * (scores.len() - 1) as f64 + 1.0;
+        // Saturates, also from what is not a number.
+        let mut above = (guess as usize).min(scores.len());
+        while above > 0 && f64::from(scores[above - 1]) > score {
+            above -= 1;
+        }
+        while above < scores.len() && f64::from(scores[above]) <= score {
+            above += 1;
+        }
+        above
     }
 
     fn value(&self, score: f64) -> f64 {
-        interpolate(&self.scores, &self.values, self.tail_slopes.map(|slope| 1.0 / f64::from(slope)), score)
+        let above = self.above(score);
+        let tail_slopes = self.tail_slopes.map(|slope| 1.0 / f64::from(slope));
+        interpolate(&self.scores, &self.values, above, tail_slopes, score)
     }
 }
 
-/// The line through the knots (`from`, `to`), and beyond them with `tail_slopes`.
-fn interpolate(from: &[f32], to: &[f32], tail_slopes: [f64; 2], at: f64) -> f64 {
+/// The line through the knots (`from`, `to`), and beyond them with `tail_slopes`; `above` knots are not above `at`.
+fn interpolate(from: &[f32], to: &[f32], above: usize, tail_slopes: [f64; 2], at: f64) -> f64 {
     let line = |knot: usize, slope: f64| f64::from(to[knot]) + slope * (at - f64::from(from[knot]));
     let last = from.len() - 1;
-    match from.partition_point(|&knot| f64::from(knot) <= at) {
+    match above {
         0 => line(0, tail_slopes[0]),
         above if above > last => line(last, tail_slopes[1]),
         above => {
