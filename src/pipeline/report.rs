@@ -6,6 +6,7 @@ use simile_validation::plots::{EpochPoint, LearningCurves, write_plots};
 use simile_validation::report::{ReportContext, write_report};
 
 use super::{GenerationRecord, Observer, PipelineError, RunDirectory, Stage, Summary, read};
+use crate::models::Judge;
 use crate::models::bundle::Manifest;
 use crate::sampling::Rate;
 use crate::training::EpochRecord;
@@ -46,11 +47,14 @@ fn learning_curves(run: &RunDirectory) -> Result<LearningCurves, PipelineError> 
             epoch: record.epoch,
             train_loss: record.train_loss,
             validation_loss: record.validation_loss.unwrap_or(f64::NAN),
+            figures: record.figures,
             learning_rate: record.learning_rate,
             seconds: record.seconds,
         });
     }
-    Ok(LearningCurves { epochs, loss_label: run.config.model.loss_label().to_string() })
+    let model = &run.config.model;
+    let judge_label = (model.judge() == Judge::Distance).then(|| "distance to validation events".to_string());
+    Ok(LearningCurves { epochs, loss_label: model.loss_label().to_string(), judge_label })
 }
 
 /// What a reader wants to know about the run, in the order in which it is shown.
@@ -95,6 +99,7 @@ fn facts(run: &RunDirectory, manifest: &Manifest) -> Result<Vec<(String, String)
         );
         facts.push(("Speed".into(), speed));
     }
+    facts.extend(training.figures.iter().map(|(name, value)| (capitalised(name), plain(*value))));
     let stages: Vec<String> = Stage::ALL
         .into_iter()
         .filter_map(|stage| {
@@ -107,6 +112,16 @@ fn facts(run: &RunDirectory, manifest: &Manifest) -> Result<Vec<(String, String)
         ("simile".into(), env!("CARGO_PKG_VERSION").into()),
     ]);
     Ok(facts)
+}
+
+fn capitalised(name: &str) -> String {
+    let mut characters = name.chars();
+    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// A count as it is, another number with four decimals.
+fn plain(value: f64) -> String {
+    if value.fract() == 0.0 { value.to_string() } else { format!("{value:.4}") }
 }
 
 fn rate(rate: &Rate) -> String {

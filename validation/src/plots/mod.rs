@@ -117,7 +117,7 @@ fn drafts(metrics: &Metrics, curves: Option<&LearningCurves>) -> Vec<Draft> {
         drafts.extend(profile::draft(profiles, samples));
         drafts.extend(shower::drafts(profiles, samples));
     }
-    drafts.extend(curves.and_then(curves::draft));
+    drafts.extend(curves.map(curves::drafts).unwrap_or_default());
     sections::gather(&mut drafts);
     name_apart(&mut drafts);
     drafts

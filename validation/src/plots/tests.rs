@@ -248,12 +248,13 @@ pub(crate) fn example_curves() -> LearningCurves {
                 epoch,
                 train_loss: -120.0 - 60.0 * (1.0 - (-5.0 * t).exp()),
                 validation_loss: -118.0 - 58.0 * (1.0 - (-5.0 * t).exp()) + wave,
+                figures: [("diversity".to_string(), 0.9 + 0.1 * t)].into(),
                 learning_rate: 1e-3 * (std::f64::consts::PI * t).sin().max(1e-3),
                 seconds: 23.0,
             }
         })
         .collect();
-    LearningCurves { epochs, loss_label: "Negative log-likelihood per event".into() }
+    LearningCurves { epochs, loss_label: "Negative log-likelihood per event".into(), judge_label: None }
 }
 
 #[test]

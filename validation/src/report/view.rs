@@ -305,7 +305,10 @@ pub(super) fn facts(report: &ReportContext, curves: Option<&LearningCurves>) -> 
     if let Some(best) = curves.and_then(LearningCurves::best) {
         let epochs = curves.map_or(0, |curves| curves.epochs.len());
         facts.push((
-            "Smallest validation loss".into(),
+            format!(
+                "Smallest {}",
+                curves.and_then(|c| c.judge_label.as_deref()).unwrap_or("validation loss")
+            ),
             format!("{} in epoch {} of {epochs}", significant(best.validation_loss, 5), best.epoch),
         ));
     }
