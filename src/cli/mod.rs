@@ -10,6 +10,7 @@ mod inspect;
 mod options;
 mod run;
 mod sample;
+mod simulate;
 mod stage;
 mod terminal;
 mod validate;
@@ -47,6 +48,7 @@ enum Command {
     Compare(stage::Compare),
     Report(stage::Report),
     Sample(sample::Sample),
+    Simulate(simulate::Simulate),
     Validate(validate::Validate),
     Inspect(inspect::Inspect),
     Bench(bench::Bench),
@@ -83,6 +85,7 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Compare(command) => command.run(common),
         Command::Report(command) => command.run(common),
         Command::Sample(command) => command.run(common),
+        Command::Simulate(command) => command.run(common),
         Command::Validate(command) => command.run(common),
         Command::Inspect(command) => command.run(common),
         Command::Bench(command) => command.run(common),

@@ -118,8 +118,7 @@ impl Spline {
         reached: impl Fn(Lanes<S>, Lanes<S>) -> Mask<S>,
     ) -> Extent<S> {
         let zero = Lanes::splat(simd, 0.0);
-        let mut here =
-            Extent { index: zero, left: zero - self.bound, size: zero };
+        let mut here = Extent { index: zero, left: zero - self.bound, size: zero };
         let mut found = here;
         for k in 0..self.bins {
             here.index = Lanes::splat(simd, k as f32);
