@@ -16,3 +16,9 @@ pub mod simulation;
 pub mod tensors;
 pub mod training;
 pub mod validation;
+
+/// Told what the user should know.
+pub trait Warn {
+    /// Something looks wrong, but work goes on.
+    fn warn(&mut self, message: &str);
+}

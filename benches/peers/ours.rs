@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::StandardNormal;
 use simile::kernels::{self, Activation, ConvolutionShape, MlpShape};
-use simile::models::{Batch, FlowConfig, Space, Surrogate};
+use simile::models::{Batch, FlowConfig, GroupSpace, Step, Surrogate};
 use simile::nn::{MlpConfig, PermutationConfig};
 use simile::training::{Optimizer, TrainingConfig};
 use simile_data::random;
@@ -91,8 +91,8 @@ fn flow(device: &Device) -> impl Surrogate {
         permutation: PermutationConfig::Swap,
         ..FlowConfig::default()
     };
-    let space = Space { conditions: CONDITIONS, target_groups: std::iter::once(0..FEATURES).collect() };
-    config.init(&space, device, &mut random::stream(1, "bench/init", 0))
+    let space = GroupSpace { conditions: CONDITIONS, targets: FEATURES };
+    config.init(space, device, &mut random::stream(1, "bench/init", 0))
 }
 
 /// Adam as the peers have it: no decay, no clipping, no average.
@@ -117,7 +117,7 @@ fn flow_training(rows: usize) -> f64 {
     let (config, mut rng) = (adam(), random::stream(1, "bench/loss", 0));
     let time = seconds((8192 / rows).max(2), || {
         let flow = model.take().expect("in place between steps");
-        let loss = flow.loss(batch.clone(), &mut rng);
+        let loss = flow.loss(&batch, Step { number: 0, epoch: 1 }, &mut rng).value;
         model = Some(optimizer.step(flow, loss.backward(), 1e-4, &config).0);
     });
     rows as f64 / time

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::options::LogFormat;
+use crate::Warn;
 use crate::pipeline::{self, Stage};
 use crate::sampling;
 use crate::training::{self, EpochRecord};
@@ -165,7 +166,9 @@ impl sampling::Observer for Terminal {
             );
         }
     }
+}
 
+impl Warn for Terminal {
     fn warn(&mut self, message: &str) {
         match self.format {
             LogFormat::Text => eprintln!("warning: {message}"),

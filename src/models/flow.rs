@@ -4,10 +4,6 @@
 //! log p(y|c) = log N(z; 0, 1) + log|det ∂f/∂y|. Trained by maximum likelihood: the loss is −log p per target
 //! dimension. Couplings are rational-quadratic splines (Durkan et al. 2019, arXiv:1906.04032) or affine (Dinh et
 //! al. 2016, arXiv:1605.08803).
-//!
-//! Where the target has groups (layer energies, then the voxels inside the layers), the density is factorised,
-//! p(y|c) = p(y₁|c)·p(y₂|y₁, c)…, with one flow for each group (as CaloFlow, Krause & Shih 2021,
-//! arXiv:2106.05285, whose two flows are trained one after the other; here they share one loss).
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -15,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Space, Surrogate, normal_noise};
+use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::kernels::{Spline, Transform};
 use crate::nn::{Coupling, CouplingConfig, PermutationConfig};
@@ -37,7 +33,7 @@ pub enum TransformKind {
 pub struct FlowConfig {
     /// Elementwise transform inside the couplings.
     pub transform: TransformKind,
-    /// Number of coupling layers for each group of targets.
+    /// Number of coupling layers.
     pub couplings: usize,
     /// Units in a hidden layer of a conditioner.
     pub width: usize,
@@ -95,23 +91,7 @@ impl FlowConfig {
     }
 
     /// Draws the weights.
-    pub fn init(&self, space: &Space, device: &Device, rng: &mut ChaCha8Rng) -> Flow {
-        let groups = space.target_groups.iter();
-        let groups =
-            groups.map(|group| self.init_group(group.len(), space.conditions + group.start, device, rng));
-        Flow {
-            groups: groups.collect(),
-            sizes: space.target_groups.iter().map(|group| group.len()).collect(),
-        }
-    }
-
-    fn init_group(
-        &self,
-        features: usize,
-        condition: usize,
-        device: &Device,
-        rng: &mut ChaCha8Rng,
-    ) -> GroupFlow {
+    pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Flow {
         let transform = match self.transform {
             TransformKind::Spline => Transform::Spline(Spline { bins: self.bins, bound: self.tail_bound }),
             TransformKind::Affine => Transform::Affine,
@@ -123,94 +103,52 @@ impl FlowConfig {
             _ => PermutationConfig::Swap,
         };
         let coupling = |layer: usize| CouplingConfig {
-            features,
-            condition,
+            features: space.targets,
+            condition: space.conditions,
             permutation: permutation(layer),
             transform,
             width: self.width,
             hidden: self.hidden,
             residual: self.residual,
         };
-        GroupFlow { couplings: (0..self.couplings).map(|layer| coupling(layer).init(device, rng)).collect() }
+        Flow {
+            couplings: (0..self.couplings).map(|layer| coupling(layer).init(device, rng)).collect(),
+            features: space.targets,
+        }
     }
 }
 
 /// See the module documentation.
 #[derive(Module, Debug)]
 pub struct Flow {
-    groups: Vec<GroupFlow>,
-    #[module(skip)]
-    sizes: Vec<usize>,
-}
-
-#[derive(Module, Debug)]
-struct GroupFlow {
     couplings: Vec<Coupling>,
+    #[module(skip)]
+    features: usize,
 }
 
 impl Flow {
     /// log p(target | condition) of every row, `[batch, 1]`, in model space.
     pub fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let mut condition = condition;
-        let mut start = 0;
-        let mut total: Option<Tensor<2>> = None;
-        for (group, &size) in self.groups.iter().zip(&self.sizes) {
-            let part = target.clone().narrow(1, start, size);
-            let log_prob = group.log_prob(part.clone(), &condition);
-            total = Some(total.map_or(log_prob.clone(), |total| total + log_prob));
-            condition = Tensor::cat(vec![condition, part], 1);
-            start += size;
-        }
-        total.expect("a flow has at least one group of targets")
+        let (z, log_det) = self.forward(target, condition);
+        z.square().sum_dim(1) * -0.5 - 0.5 * self.features as f64 * (2.0 * std::f64::consts::PI).ln()
+            + log_det
     }
 
-    /// The latent z of targets, `[batch, targets]`.
-    pub fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let mut condition = condition;
-        let mut start = 0;
-        let mut latent = Vec::new();
-        for (group, &size) in self.groups.iter().zip(&self.sizes) {
-            let part = target.clone().narrow(1, start, size);
-            latent.push(group.forward(part.clone(), &condition).0);
-            condition = Tensor::cat(vec![condition, part], 1);
-            start += size;
-        }
-        Tensor::cat(latent, 1)
+    /// The latent z of targets, `[batch, targets]`, and log|det ∂z/∂y|, `[batch, 1]`.
+    pub fn forward(&self, target: Tensor<2>, condition: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let couplings = self.couplings.iter();
+        let state = couplings.fold(with_zero(target), |state, c| c.forward(state, condition.clone()));
+        (state.clone().narrow(1, 0, self.features), state.narrow(1, self.features, 1))
     }
 
-    /// The targets of latents z, `[batch, targets]`.
-    pub fn generate(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let mut condition = condition;
-        let mut start = 0;
-        let mut targets = Vec::new();
-        for (group, &size) in self.groups.iter().zip(&self.sizes) {
-            let part = group.inverse(latent.clone().narrow(1, start, size), &condition);
-            condition = Tensor::cat(vec![condition, part.clone()], 1);
-            targets.push(part);
-            start += size;
-        }
-        Tensor::cat(targets, 1)
-    }
-}
-
-impl GroupFlow {
-    fn log_prob(&self, y: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
-        let (z, log_det) = self.forward(y, condition);
-        let features = z.dims()[1] as f64;
-        z.square().sum_dim(1) * -0.5 - 0.5 * features * (2.0 * std::f64::consts::PI).ln() + log_det
-    }
-
-    /// (z, log|det|)
-    fn forward(&self, y: Tensor<2>, condition: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let features = y.dims()[1];
-        let state = self.couplings.iter().fold(with_zero(y), |state, c| c.forward(state, condition.clone()));
-        (state.clone().narrow(1, 0, features), state.narrow(1, features, 1))
-    }
-
-    fn inverse(&self, z: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
-        let features = z.dims()[1];
+    /// The targets of latents z, `[batch, targets]`; not differentiable.
+    pub fn inverse(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         let couplings = self.couplings.iter().rev();
-        couplings.fold(with_zero(z), |state, c| c.inverse(state, condition.clone())).narrow(1, 0, features)
+        couplings.fold(with_zero(latent), |state, c| c.inverse(state, condition.clone())).narrow(
+            1,
+            0,
+            self.features,
+        )
     }
 }
 
@@ -223,16 +161,25 @@ fn with_zero(x: Tensor<2>) -> Tensor<2> {
 impl Surrogate for Flow {
     const LOSS_LABEL: &'static str = "−log p per dimension (nats)";
 
-    fn loss(&self, batch: Batch, _: &mut ChaCha8Rng) -> Tensor<1> {
-        let dimensions = batch.target.dims()[1] as f64;
-        let log_prob = self.log_prob(batch.target.clone(), batch.condition.clone());
-        batch.mean(log_prob) / -dimensions
+    fn loss(&self, batch: &Batch, _: Step, _: &mut ChaCha8Rng) -> Loss {
+        let log_prob = Flow::log_prob(self, batch.target.clone(), batch.condition.clone());
+        Loss::of(batch.mean(log_prob) / -(self.features as f64))
     }
 
-    fn sample(&self, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
-        let targets = self.sizes.iter().sum();
-        let latent = normal_noise(condition.dims()[0], targets, &condition.device(), rng);
-        self.generate(latent, condition)
+    fn noise_width(&self) -> usize {
+        self.features
+    }
+
+    fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.inverse(noise, condition)
+    }
+
+    fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {
+        Some(self.forward(target, condition).0)
+    }
+
+    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, _: &mut ChaCha8Rng) -> Option<Tensor<2>> {
+        Some(Flow::log_prob(self, target, condition))
     }
 }
 

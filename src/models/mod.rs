@@ -6,8 +6,9 @@
 pub mod bundle;
 mod classifier;
 mod flow;
+mod grouped;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
@@ -17,6 +18,7 @@ use std::ops::Range;
 
 pub use classifier::{ClassifierConfig, MlpClassifier};
 pub use flow::{Flow, FlowConfig, TransformKind};
+pub use grouped::Grouped;
 
 use crate::config::ConfigError;
 
@@ -42,6 +44,15 @@ impl Space {
     }
 }
 
+/// Widths that the model of one group of targets sees; its conditions include the groups generated before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupSpace {
+    /// Width of a condition.
+    pub conditions: usize,
+    /// Width of a target.
+    pub targets: usize,
+}
+
 /// Events in model space.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -54,25 +65,122 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Mean over the batch of a loss per event `[batch, 1]`, each times its weight.
-    pub fn mean(&self, loss: Tensor<2>) -> Tensor<1> {
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.target.dims()[0]
+    }
+
+    /// Whether there are no events.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Mean over the batch of a quantity per event `[batch, 1]`, each times its weight; shape `[1]`.
+    pub fn mean(&self, quantity: Tensor<2>) -> Tensor<1> {
         match &self.weight {
-            Some(weight) => (loss * weight.clone()).mean(),
-            None => loss.mean(),
+            Some(weight) => (quantity * weight.clone()).mean(),
+            None => quantity.mean(),
         }
     }
 }
 
+/// Where training stands when a batch is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Steps of the optimiser taken before.
+    pub number: u64,
+    /// Epoch, counted from 1.
+    pub epoch: usize,
+}
+
+/// Which part of a model a step trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// All of it, or, of a model with an adversary, the critic.
+    Main,
+    /// The generator of a model with an adversary.
+    Generator,
+}
+
+/// What a step minimises.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    /// Weighted mean over the batch, shape `[1]`. Only weights of the part whose turn it is have a gradient.
+    pub value: Tensor<1>,
+    /// The part that learns.
+    pub turn: Turn,
+    /// Other figures to be watched, shape `[1]`, by name.
+    pub figures: Vec<(&'static str, Tensor<1>)>,
+}
+
+impl Loss {
+    /// The loss of a model that is trained as a whole.
+    pub fn of(value: Tensor<1>) -> Self {
+        Self { value, turn: Turn::Main, figures: Vec::new() }
+    }
+
+    /// With a figure to be watched.
+    pub fn with(mut self, name: &'static str, figure: Tensor<1>) -> Self {
+        self.figures.push((name, figure));
+        self
+    }
+}
+
+/// How epochs are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// By the loss of the validation events.
+    Loss,
+    /// By a distance between generated and validation events: the loss of a game says nothing about its result.
+    Distance,
+}
+
 /// A trainable generator of targets given conditions.
-pub trait Surrogate: Module {
+pub trait Surrogate: Module + ModuleDisplay {
     /// What [`Surrogate::loss`] is, for logs and plots.
     const LOSS_LABEL: &'static str;
+    /// How epochs are compared.
+    const JUDGE: Judge = Judge::Loss;
+    /// Decay of the moments of Adam.
+    const MOMENTS: [f64; 2] = [0.9, 0.999];
 
-    /// Weighted mean loss over a batch, shape `[1]`; random numbers come from `rng` alone.
-    fn loss(&self, batch: Batch, rng: &mut ChaCha8Rng) -> Tensor<1>;
+    /// Loss of a batch; random numbers come from `rng` alone.
+    fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss;
 
-    /// One target `[batch, targets]` for every condition `[batch, conditions]`; random numbers come from `rng` alone.
-    fn sample(&self, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2>;
+    /// What has to be done to the weights after every step of the optimiser.
+    #[must_use]
+    fn after_step(self) -> Self {
+        self
+    }
+
+    /// Standard normal numbers that one event is made of.
+    fn noise_width(&self) -> usize;
+
+    /// One target `[batch, targets]` for noise `[batch, noise_width]` and condition `[batch, conditions]`.
+    fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
+
+    /// One target `[batch, targets]` for every condition; random numbers come from `rng` alone.
+    fn sample(&self, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
+        let noise = normal_noise(condition.dims()[0], self.noise_width(), &condition.device(), rng);
+        self.generate(noise, condition)
+    }
+
+    /// Where targets lie in the latent space, `[batch, latents]`: the noise that gives them, or the mean of their codes;
+    /// none where the model knows no way back.
+    fn latent(&self, _target: Tensor<2>, _condition: Tensor<2>) -> Option<Tensor<2>> {
+        None
+    }
+
+    /// log p(target | condition) `[batch, 1]` in nats, or an estimate of it that uses `rng`; none where the model has
+    /// no density.
+    fn log_prob(
+        &self,
+        _target: Tensor<2>,
+        _condition: Tensor<2>,
+        _rng: &mut ChaCha8Rng,
+    ) -> Option<Tensor<2>> {
+        None
+    }
 }
 
 /// The model of a run: `kind` chooses it.
@@ -115,7 +223,7 @@ macro_rules! with_model {
     ($config:expr, $space:expr, $device:expr, $rng:expr, |$model:ident| $body:expr) => {
         match $config {
             $crate::models::ModelConfig::Flow(config) => {
-                let $model = config.init($space, $device, $rng);
+                let $model = $crate::models::Grouped::init($space, |group| config.init(group, $device, $rng));
                 $body
             }
         }

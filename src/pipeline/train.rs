@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use simile_data::{DataError, Dataset, Preprocessing, Split, random};
 
 use super::{Observer, PipelineError, RunDirectory, Summary, create_parent, prepare, read};
+use crate::Warn;
 use crate::models::bundle::{self, FORMAT_VERSION, Manifest, TrainingRecord};
 use crate::models::{Space, with_model};
 use crate::nn::parameters;
@@ -116,6 +117,12 @@ struct Logged<'a> {
     log: std::path::PathBuf,
     inner: &'a mut dyn Observer,
     error: Option<DataError>,
+}
+
+impl Warn for Logged<'_> {
+    fn warn(&mut self, message: &str) {
+        self.inner.warn(message);
+    }
 }
 
 impl training::Observer for Logged<'_> {

@@ -26,6 +26,7 @@ use thiserror::Error;
 pub use conditions::scan_conditions;
 pub use config::{SampleOptions, SamplingConfig, Shard};
 
+use crate::Warn;
 use crate::models::bundle::Bundle;
 use crate::training::tensor;
 use conditions::{Conditions, weight_column};
@@ -88,13 +89,11 @@ pub struct SampleSummary {
 }
 
 /// Told about generation.
-pub trait Observer {
+pub trait Observer: Warn {
     /// Generation of `events` begins.
     fn begin(&mut self, events: u64);
     /// `events` more are written.
     fn advance(&mut self, events: u64);
-    /// Something the user should know.
-    fn warn(&mut self, message: &str);
 }
 
 /// Generates events for `conditions` into the Parquet file `out`.

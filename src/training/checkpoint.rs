@@ -3,7 +3,7 @@
 //! Tensors are named `weights.…`, `first.…`, `second.…`, `average.…` (optimiser) and `best.…`; progress is TOML in the
 //! file's metadata, because `serde_json` may change the last bit of a number. The file is replaced atomically after every epoch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub(super) struct Progress {
     pub(super) fingerprint: String,
     /// Optimiser steps taken.
     pub(super) steps: u64,
+    /// Those that each weight took part in.
+    pub(super) weight_steps: BTreeMap<String, u64>,
     /// Finished epochs.
     pub(super) history: Vec<EpochRecord>,
     /// Epoch whose averaged weights are kept.
@@ -57,7 +59,7 @@ impl Checkpoint {
         let (mut all, metadata) = tensors::read(path)?;
         let foreign = || TrainingError::ForeignCheckpoint { path: path.to_path_buf() };
         let progress = metadata.get(PROGRESS).ok_or_else(foreign)?;
-        let progress = toml::from_str(progress).map_err(|_| foreign())?;
+        let progress: Progress = toml::from_str(progress).map_err(|_| foreign())?;
         let mut take = |part: &str| -> Parameters {
             let prefix = format!("{part}.");
             let names: Vec<String> = all.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
@@ -67,7 +69,6 @@ impl Checkpoint {
                 .collect()
         };
         Ok(Self {
-            progress,
             weights: take("weights"),
             optimizer: OptimizerState {
                 first: take("first"),
@@ -75,6 +76,7 @@ impl Checkpoint {
                 average: take("average"),
             },
             best: take("best"),
+            progress,
         })
     }
 }

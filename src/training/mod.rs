@@ -7,16 +7,18 @@
 mod checkpoint;
 mod config;
 mod events;
+mod judge;
 mod optimizer;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 use simile_data::preprocessing::PreprocessingError;
 use simile_data::{Preprocessing, random};
@@ -26,8 +28,9 @@ pub use config::TrainingConfig;
 pub use events::{EpochBatches, EventBatch, EventSource};
 pub use schedule::ScheduleKind;
 
+use crate::Warn;
 use crate::kernels;
-use crate::models::{Batch, Surrogate};
+use crate::models::{Batch, Judge, Loss, Step, Surrogate, Turn};
 use crate::nn::parameters::{self, ParameterError, Parameters};
 use crate::tensors::TensorFileError;
 use checkpoint::{Checkpoint, Progress};
@@ -102,20 +105,25 @@ pub enum TrainingError {
 pub struct EpochRecord {
     /// Counted from 1.
     pub epoch: usize,
-    /// Mean over the training batches, with the weights at the time of each.
+    /// Mean over the training batches, with the weights at the time of each; of a model with an adversary, the loss of
+    /// the critic.
     pub train_loss: f64,
-    /// Over the validation events with the averaged weights; none without validation events.
+    /// Over the validation events with the averaged weights, the loss, or the distance by which epochs of a model with
+    /// an adversary are compared; none without validation events.
     pub validation_loss: Option<f64>,
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// Mean gradient norm before clipping.
     pub gradient_norm: f64,
+    /// Means of other figures worth watching.
+    #[serde(default)]
+    pub figures: BTreeMap<String, f64>,
     /// Wall-clock time of the epoch.
     pub seconds: f64,
 }
 
 /// Told how training proceeds.
-pub trait Observer {
+pub trait Observer: Warn {
     /// Training begins with `first_epoch` of `epochs` (counted from 1), each of `batches`.
     fn start(&mut self, first_epoch: usize, epochs: usize, batches: u64);
     /// A step over `events` events was taken; `loss` is that of the batch.
@@ -188,7 +196,7 @@ struct Training<'a, M> {
 impl<'a, M: Surrogate> Training<'a, M> {
     fn new(model: M, device: &Device, setup: &'a Setup<'a>) -> Result<Self, TrainingError> {
         let plain = device.clone().inner();
-        let mut optimizer = Optimizer::new(&model, &plain);
+        let mut optimizer = Optimizer::new(&model, &plain).with_moments(M::MOMENTS);
         let batches = setup.train.batches_per_epoch(setup.config.batch_size);
         let progress = Progress { fingerprint: setup.fingerprint.to_string(), ..Progress::default() };
         let best = parameters::collect(&model);
@@ -207,7 +215,8 @@ impl<'a, M: Surrogate> Training<'a, M> {
         if checkpoint.progress.fingerprint != setup.fingerprint {
             return Err(TrainingError::ForeignCheckpoint { path: path.to_path_buf() });
         }
-        optimizer.restore(checkpoint.optimizer, checkpoint.progress.steps, &plain)?;
+        let steps = (checkpoint.progress.steps, &checkpoint.progress.weight_steps);
+        optimizer.restore(checkpoint.optimizer, steps, &plain)?;
         Ok(Self {
             setup,
             device: device.clone(),
@@ -230,7 +239,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let epoch = self.progress.history.len() + 1;
         let mut record = self.train_epoch(epoch, observer)?;
         let averaged = self.averaged_weights();
-        record.validation_loss = self.validation_loss(epoch, &averaged)?;
+        self.judge(&mut record, &averaged)?;
         record.seconds = start.elapsed().as_secs_f64();
         let best = self.is_best(&record);
         if best {
@@ -238,6 +247,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
             self.progress.best_epoch = epoch;
         }
         self.progress.steps = self.optimizer.steps;
+        self.progress.weight_steps = self.optimizer.weight_steps();
         self.progress.history.push(record);
         if let Some(path) = self.setup.checkpoint {
             self.checkpoint().save(path)?;
@@ -253,35 +263,43 @@ impl<'a, M: Surrogate> Training<'a, M> {
     ) -> Result<EpochRecord, TrainingError> {
         let config = self.setup.config;
         let mut noise = random::stream(self.setup.seed, "train/loss", epoch as u64);
-        let (mut losses, mut norms, mut events, mut learning_rate) = (0.0, 0.0, 0, 0.0);
+        let (mut means, mut learning_rate) = (Means::default(), 0.0);
         for batch in self.setup.train.shuffled(self.setup.seed, epoch, config.batch_size) {
             let batch = batch?;
             let size = batch.rows.len();
             let model = self.model.take().expect("the model is in place between steps");
-            let loss = model.loss(to_tensors(&batch, &self.device), &mut noise);
-            let value = f64::from(loss.clone().into_scalar::<f32>());
+            let step = Step { number: self.optimizer.steps, epoch };
+            let Loss { value: loss, turn, figures } =
+                model.loss(&to_tensors(&batch, &self.device), step, &mut noise);
+            let value = scalar(&loss);
             if !value.is_finite() {
                 return Err(not_finite("the loss", epoch, &batch, self.setup.train.preprocessing()));
             }
             let factor = config.schedule.factor(self.optimizer.steps, self.batches * config.epochs as u64);
             learning_rate = config.learning_rate * factor;
             let (model, norm) = self.optimizer.step(model, loss.backward(), learning_rate, config);
-            self.model = Some(model);
+            self.model = Some(model.after_step());
             if !norm.is_finite() {
                 return Err(not_finite("the gradient", epoch, &batch, self.setup.train.preprocessing()));
             }
-            losses += value * size as f64;
-            norms += norm * size as f64;
-            events += size;
+            let [loss, gradient] = match turn {
+                Turn::Main => [LOSS, GRADIENT],
+                Turn::Generator => ["generator loss", "generator gradient norm"],
+            };
+            means.add(loss, value, size);
+            means.add(gradient, norm, size);
+            figures.iter().for_each(|(name, figure)| means.add(name, scalar(figure), size));
             observer.step(size, value);
         }
-        let mean = |sum: f64| sum / events as f64;
+        let mut figures = means.finish();
+        let mut take = |name| figures.remove(name).unwrap_or(f64::NAN);
         Ok(EpochRecord {
             epoch,
-            train_loss: mean(losses),
+            train_loss: take(LOSS),
             validation_loss: None,
             learning_rate,
-            gradient_norm: mean(norms),
+            gradient_norm: take(GRADIENT),
+            figures,
             seconds: 0.0,
         })
     }
@@ -294,26 +312,67 @@ impl<'a, M: Surrogate> Training<'a, M> {
         self.optimizer.averaged(self.model())
     }
 
-    fn validation_loss(&self, epoch: usize, weights: &Parameters) -> Result<Option<f64>, TrainingError> {
-        let source = self.setup.validation;
-        if source.is_empty() {
-            return Ok(None);
+    /// Adds the figure by which epochs are compared, with the given weights.
+    fn judge(&self, record: &mut EpochRecord, weights: &Parameters) -> Result<(), TrainingError> {
+        if self.setup.validation.is_empty() {
+            return Ok(());
         }
         let model = parameters::load(self.model().valid(), weights.clone())?;
+        record.validation_loss = Some(match M::JUDGE {
+            Judge::Loss => self.validation_loss(record.epoch, &model)?,
+            Judge::Distance => {
+                let judge::Verdict { distance, diversity } = self.validation_distance(&model)?;
+                record.figures.insert(DIVERSITY.into(), diversity);
+                distance
+            }
+        });
+        Ok(())
+    }
+
+    fn validation_distance(&self, model: &M) -> Result<judge::Verdict, TrainingError> {
+        let seed = self.setup.seed;
+        let device = self.device.clone().inner();
+        let mut rng = random::stream(seed, "validation/sample", 0);
+        let (mut real, mut condition, mut generated) = (Vec::new(), Vec::new(), Vec::new());
+        let mut weight: Option<Vec<f32>> = None;
+        let mut events = 0;
+        for batch in self.setup.validation.in_order(seed, self.setup.config.batch_size) {
+            let batch = batch?;
+            events += batch.rows.len();
+            generated.push(matrix(model.sample(tensor(&batch.condition, &device), &mut rng)));
+            if let Some(of_batch) = &batch.weight {
+                weight.get_or_insert_default().extend(of_batch);
+            }
+            real.push(batch.target);
+            condition.push(batch.condition);
+            if events >= JUDGED_EVENTS {
+                break;
+            }
+        }
+        let join = |parts: &[Array2<f32>]| {
+            let views: Vec<_> = parts.iter().map(Array2::view).collect();
+            ndarray::concatenate(Axis(0), &views).expect("batches have the same columns")
+        };
+        let [real, condition, generated] = [real, condition, generated].map(|parts| join(&parts));
+        Ok(judge::compare(&condition, [&real, &generated], weight.as_deref(), seed))
+    }
+
+    fn validation_loss(&self, epoch: usize, model: &M) -> Result<f64, TrainingError> {
+        let source = self.setup.validation;
         let device = self.device.clone().inner();
         let mut noise = random::stream(self.setup.seed, "validation/loss", 0);
+        let step = Step { number: self.optimizer.steps, epoch };
         let (mut sum, mut events) = (0.0, 0);
         for batch in source.in_order(self.setup.seed, self.setup.config.batch_size) {
             let batch = batch?;
-            let loss = model.loss(to_tensors(&batch, &device), &mut noise);
-            let value = f64::from(loss.into_scalar::<f32>());
+            let value = scalar(&model.loss(&to_tensors(&batch, &device), step, &mut noise).value);
             if !value.is_finite() {
                 return Err(not_finite("the validation loss", epoch, &batch, source.preprocessing()));
             }
             sum += value * batch.rows.len() as f64;
             events += batch.rows.len();
         }
-        Ok(Some(sum / events as f64))
+        Ok(sum / events as f64)
     }
 
     /// Without validation events the last epoch is the best.
@@ -332,6 +391,33 @@ impl<'a, M: Surrogate> Training<'a, M> {
     }
 }
 
+/// Validation events that are compared with generated ones after an epoch: enough for distances good to a per cent.
+const JUDGED_EVENTS: usize = 10_000;
+
+const DIVERSITY: &str = "diversity";
+const LOSS: &str = "loss";
+const GRADIENT: &str = "gradient norm";
+
+/// Means over an epoch, each over the events for which it was given.
+#[derive(Default)]
+struct Means(BTreeMap<String, (f64, usize)>);
+
+impl Means {
+    fn add(&mut self, name: &str, value: f64, events: usize) {
+        let (sum, total) = self.0.entry(name.to_string()).or_default();
+        *sum += value * events as f64;
+        *total += events;
+    }
+
+    fn finish(self) -> BTreeMap<String, f64> {
+        self.0.into_iter().map(|(name, (sum, events))| (name, sum / events as f64)).collect()
+    }
+}
+
+fn scalar(tensor: &Tensor<1>) -> f64 {
+    f64::from(tensor.clone().into_scalar::<f32>())
+}
+
 fn to_tensors(batch: &EventBatch, device: &Device) -> Batch {
     Batch {
         target: tensor(&batch.target, device),
@@ -344,6 +430,13 @@ fn to_tensors(batch: &EventBatch, device: &Device) -> Batch {
 pub(crate) fn tensor(matrix: &Array2<f32>, device: &Device) -> Tensor<2> {
     let values: Vec<f32> = matrix.iter().copied().collect();
     Tensor::from_data(TensorData::new(values, [matrix.nrows(), matrix.ncols()]), device)
+}
+
+/// A tensor as a matrix.
+pub(crate) fn matrix(tensor: Tensor<2>) -> Array2<f32> {
+    let [rows, columns] = tensor.dims();
+    let values = tensor.into_data().try_to_vec().expect("models compute in f32");
+    Array2::from_shape_vec([rows, columns], values).expect("a matrix has rows times columns values")
 }
 
 /// Rows named in an error.

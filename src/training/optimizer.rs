@@ -11,10 +11,8 @@ use super::TrainingConfig;
 use crate::kernels::{self, AdamWStep};
 use crate::nn::parameters::{self, ParameterError, Parameters};
 
-/// Decay of the first moment (Kingma & Ba 2014).
-const BETA_1: f64 = 0.9;
-/// Decay of the second moment.
-const BETA_2: f64 = 0.999;
+/// Usual decay of the first and second moments (Kingma & Ba 2014).
+const MOMENTS: [f64; 2] = [0.9, 0.999];
 /// Keeps the step finite where the second moment vanishes.
 const EPSILON: f32 = 1e-8;
 
@@ -23,11 +21,14 @@ struct Slot {
     first: Tensor<1>,
     second: Tensor<1>,
     average: Tensor<1>,
+    /// Steps this weight took part in.
+    steps: u64,
 }
 
 /// See the module documentation.
 pub struct Optimizer {
     slots: BTreeMap<String, Slot>,
+    moments: [f64; 2],
     /// Steps taken.
     pub(super) steps: u64,
 }
@@ -48,9 +49,14 @@ impl Optimizer {
             let length = data.num_elements();
             let zeros = || Tensor::zeros([length], device);
             let average = Tensor::<1>::from_data(flat(data), device);
-            slots.insert(name, Slot { first: zeros(), second: zeros(), average });
+            slots.insert(name, Slot { first: zeros(), second: zeros(), average, steps: 0 });
         }
-        Self { slots, steps: 0 }
+        Self { slots, moments: MOMENTS, steps: 0 }
+    }
+
+    /// With other decays of the first and second moments.
+    pub fn with_moments(self, moments: [f64; 2]) -> Self {
+        Self { moments, ..self }
     }
 
     /// The state as it is stored in a checkpoint.
@@ -65,15 +71,21 @@ impl Optimizer {
         }
     }
 
+    /// Steps that each weight took part in.
+    pub(super) fn weight_steps(&self) -> BTreeMap<String, u64> {
+        self.slots.iter().map(|(name, slot)| (name.clone(), slot.steps)).collect()
+    }
+
     /// Restores what [`Optimizer::state`] gave.
     pub(super) fn restore(
         &mut self,
         mut state: OptimizerState,
-        steps: u64,
+        (steps, weight_steps): (u64, &BTreeMap<String, u64>),
         device: &Device,
     ) -> Result<(), ParameterError> {
         self.steps = steps;
         for (name, slot) in &mut self.slots {
+            slot.steps = *weight_steps.get(name).ok_or_else(|| ParameterError::Missing(name.clone()))?;
             let take = |part: &mut Parameters, old: &Tensor<1>| {
                 let data = part.remove(name).ok_or_else(|| ParameterError::Missing(name.clone()))?;
                 let (found, expected) = (data.shape().to_vec(), old.dims().to_vec());
@@ -117,22 +129,35 @@ impl Optimizer {
             return (module, norm);
         }
         self.steps += 1;
-        let step = self.step_numbers(norm, learning_rate, config);
-        let mut update = Update { path: Vec::new(), gradients: collector.flat, slots: &mut self.slots, step };
+        let numbers = StepNumbers { moments: self.moments, norm, learning_rate, config };
+        let mut update =
+            Update { path: Vec::new(), gradients: collector.flat, slots: &mut self.slots, numbers };
         (module.map(&mut update), norm)
     }
+}
 
-    fn step_numbers(&self, norm: f64, learning_rate: f64, config: &TrainingConfig) -> AdamWStep {
-        let t = self.steps as f64;
+/// What the steps of all weights share.
+struct StepNumbers<'a> {
+    moments: [f64; 2],
+    norm: f64,
+    learning_rate: f64,
+    config: &'a TrainingConfig,
+}
+
+impl StepNumbers<'_> {
+    /// The t-th step of a weight.
+    fn step(&self, t: u64) -> AdamWStep {
+        let (t, config) = (t as f64, self.config);
+        let [beta_1, beta_2] = self.moments;
         AdamWStep {
-            learning_rate: learning_rate as f32,
-            beta_1: BETA_1 as f32,
-            beta_2: BETA_2 as f32,
+            learning_rate: self.learning_rate as f32,
+            beta_1: beta_1 as f32,
+            beta_2: beta_2 as f32,
             epsilon: EPSILON,
             weight_decay: config.weight_decay as f32,
-            correction_1: (1.0 - BETA_1.powf(t)) as f32,
-            correction_2: (1.0 - BETA_2.powf(t)) as f32,
-            gradient_scale: (config.gradient_clip / norm.max(f64::MIN_POSITIVE)).min(1.0) as f32,
+            correction_1: (1.0 - beta_1.powf(t)) as f32,
+            correction_2: (1.0 - beta_2.powf(t)) as f32,
+            gradient_scale: (config.gradient_clip / self.norm.max(f64::MIN_POSITIVE)).min(1.0) as f32,
             // A long memory would keep the random initial weights: it grows with the number of steps.
             average_decay: config.average_decay.min((1.0 + t) / (10.0 + t)) as f32
                 * f32::from(config.average_decay > 0.0),
@@ -190,7 +215,7 @@ struct Update<'a> {
     path: Vec<String>,
     gradients: BTreeMap<String, TensorData>,
     slots: &'a mut BTreeMap<String, Slot>,
-    step: AdamWStep,
+    numbers: StepNumbers<'a>,
 }
 
 impl ModuleMapper for Update<'_> {
@@ -207,13 +232,15 @@ impl ModuleMapper for Update<'_> {
         // A weight without gradient in this step keeps its state.
         let Some(gradient) = self.gradients.remove(&name) else { return param };
         let Some(slot) = self.slots.remove(&name) else { return param };
+        let steps = slot.steps + 1;
+        let step = self.numbers.step(steps);
         let (id, value, mapper) = param.consume();
         let shape = value.shape();
         let parameter = value.inner().flatten::<1>(0, D - 1);
         let gradient = Tensor::from_data(gradient, &parameter.device());
         let [parameter, first, second, average] =
-            kernels::adamw([parameter, slot.first, slot.second, slot.average], gradient, self.step);
-        self.slots.insert(name, Slot { first, second, average });
+            kernels::adamw([parameter, slot.first, slot.second, slot.average], gradient, step);
+        self.slots.insert(name, Slot { first, second, average, steps });
         let value = Tensor::from_inner(parameter.reshape(shape)).require_grad();
         Param::from_mapped_value(id, value, mapper)
     }

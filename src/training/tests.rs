@@ -16,7 +16,8 @@ use simile_data::{
 use tempfile::TempDir;
 
 use super::{EpochRecord, EventSource, Observer, Setup, Trained, TrainingConfig, TrainingError, train};
-use crate::models::{Flow, FlowConfig, Space};
+use crate::Warn;
+use crate::models::{Flow, FlowConfig, Grouped, Space};
 use crate::nn::{PermutationConfig, parameters::Parameters};
 
 /// Scalar columns in a temporary file; those named `c…` are conditions, `y…` targets, `weight` is the weight.
@@ -69,7 +70,7 @@ impl Sample {
     }
 
     /// A small flow for this sample, its weights drawn from `seed`.
-    fn flow(&self, seed: u64) -> Flow {
+    fn flow(&self, seed: u64) -> Grouped<Flow> {
         let config = FlowConfig {
             couplings: 2,
             width: 16,
@@ -78,7 +79,8 @@ impl Sample {
             permutation: PermutationConfig::Lu,
             ..FlowConfig::default()
         };
-        config.init(&self.space(), &autodiff(), &mut random::stream(seed, "test/init", 0))
+        let mut rng = random::stream(seed, "test/init", 0);
+        Grouped::init(&self.space(), |group| config.init(group, &autodiff(), &mut rng))
     }
 }
 
@@ -96,13 +98,17 @@ fn setup<'a>(config: &'a TrainingConfig, train: &'a EventSource, validation: &'a
 /// An observer that does not look.
 struct Unobserved;
 
+impl Warn for Unobserved {
+    fn warn(&mut self, _: &str) {}
+}
+
 impl Observer for Unobserved {
     fn start(&mut self, _: usize, _: usize, _: u64) {}
     fn step(&mut self, _: usize, _: f64) {}
     fn epoch(&mut self, _: &EpochRecord, _: bool) {}
 }
 
-fn run(flow: Flow, setup: &Setup) -> Result<Trained, TrainingError> {
+fn run(flow: Grouped<Flow>, setup: &Setup) -> Result<Trained, TrainingError> {
     train(flow, &autodiff(), setup, &mut Unobserved)
 }
 

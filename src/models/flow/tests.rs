@@ -7,14 +7,14 @@ use rand_distr::StandardNormal;
 use simile_data::random;
 
 use super::{Flow, FlowConfig, TransformKind};
-use crate::models::{Space, Surrogate};
+use crate::models::{Grouped, Space, Surrogate};
 use crate::nn::{PermutationConfig, parameters};
 
 /// A flow and what it was made from.
 struct Case {
     name: String,
     space: Space,
-    flow: Flow,
+    flow: Grouped<Flow>,
 }
 
 /// Standard deviation of a weight: away from the identity a flow starts as, but no direction is squeezed so much that
@@ -34,8 +34,17 @@ impl Case {
             config.transform, config.permutation, config.residual
         );
         let mut rng = random::stream(1, "test/flow", 0);
-        let flow = perturbed(config.init(&space, device, &mut rng), &mut rng);
+        let flow = Grouped::init(&space, |group| config.init(group, device, &mut rng));
+        let flow = perturbed(flow, &mut rng);
         Self { name, space, flow }
+    }
+
+    fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.flow.latent(target, condition).unwrap()
+    }
+
+    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.flow.log_prob(target, condition, &mut random::stream(0, "test/unused", 0)).unwrap()
     }
 
     /// Targets and conditions, some targets beyond the splines' bound.
@@ -49,7 +58,7 @@ impl Case {
 }
 
 /// All weights drawn anew.
-fn perturbed(flow: Flow, rng: &mut ChaCha8Rng) -> Flow {
+fn perturbed(flow: Grouped<Flow>, rng: &mut ChaCha8Rng) -> Grouped<Flow> {
     let mut weights = parameters::collect(&flow);
     for (name, data) in weights.iter_mut().filter(|(_, data)| data.dtype().is_float()) {
         let shape = data.shape().to_vec();
@@ -104,7 +113,7 @@ fn generate_undoes_latent() {
     let device = Device::flex();
     for_every_case(&device, |case| {
         let [target, condition] = case.events(130, &device);
-        let latent = case.flow.latent(target.clone(), condition.clone());
+        let latent = case.latent(target.clone(), condition.clone());
         let back = numbers(case.flow.generate(latent.clone(), condition));
         let moved = (latent - target.clone()).abs().mean().into_scalar::<f64>();
         assert!(moved > 0.02, "{}: too close to the identity to test anything", case.name);
@@ -139,7 +148,7 @@ fn jacobians(case: &Case, target: &Tensor<2>, condition: &Tensor<2>) -> Vec<Vec<
     let mut jacobians = vec![Vec::new(); rows];
     for j in 0..features {
         let y = target.clone().detach().require_grad();
-        let gradients = case.flow.latent(y.clone(), condition.clone()).narrow(1, j, 1).sum().backward();
+        let gradients = case.latent(y.clone(), condition.clone()).narrow(1, j, 1).sum().backward();
         let lines = y.grad(&gradients).map(numbers).unwrap();
         for (jacobian, line) in jacobians.iter_mut().zip(lines.chunks_exact(features)) {
             jacobian.push(line.to_vec());
@@ -154,8 +163,8 @@ fn log_prob_has_the_log_determinant_of_the_jacobian() {
     for_every_case(&device, |case| {
         let [target, condition] = case.events(16, &device);
         let features = target.dims()[1];
-        let latent = numbers(case.flow.latent(target.clone(), condition.clone()));
-        let log_prob = numbers(case.flow.log_prob(target.clone(), condition.clone()));
+        let latent = numbers(case.latent(target.clone(), condition.clone()));
+        let log_prob = numbers(case.log_prob(target.clone(), condition.clone()));
         let jacobians = jacobians(case, &target, &condition);
         for ((z, found), jacobian) in latent.chunks_exact(features).zip(log_prob).zip(jacobians) {
             let base: f64 = z.iter().map(|z| -0.5 * (z * z + (2.0 * std::f64::consts::PI).ln())).sum();
@@ -174,14 +183,14 @@ fn every_row_has_its_own_condition() {
             return;
         }
         let [target, condition] = case.events(70, &device);
-        let together = numbers(case.flow.log_prob(target.clone(), condition.clone()));
+        let together = numbers(case.log_prob(target.clone(), condition.clone()));
         let row = |t: &Tensor<2>, i| t.clone().narrow(0, i, 1);
         for i in [0, 1, 63, 64, 69] {
-            let alone = numbers(case.flow.log_prob(row(&target, i), row(&condition, i)))[0];
+            let alone = numbers(case.log_prob(row(&target, i), row(&condition, i)))[0];
             let error = (alone - together[i]).abs() / (1.0 + alone.abs());
             assert!(error < 1e-5, "{}: row {i} alone {alone}, in the batch {}", case.name, together[i]);
         }
-        let shifted = numbers(case.flow.log_prob(target, condition.flip([0])));
+        let shifted = numbers(case.log_prob(target, condition.flip([0])));
         let changed = together.iter().zip(&shifted).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
         assert!(changed > 60, "{}: conditions of other rows change {changed} of 70 densities", case.name);
     });
@@ -200,7 +209,7 @@ fn integral(case: &Case, points: Vec<f32>, volume: f64, device: &Device) -> f64 
     let target = Tensor::from_data(TensorData::new(points, [rows, features]), device);
     let one = normal([1, case.space.conditions], 1.0, device, &mut random::stream(3, "test/flow", 0));
     let condition = one.repeat_dim(0, rows);
-    numbers(case.flow.log_prob(target, condition)).iter().map(|log| log.exp()).sum::<f64>() * volume
+    numbers(case.log_prob(target, condition)).iter().map(|log| log.exp()).sum::<f64>() * volume
 }
 
 #[test]
@@ -231,7 +240,7 @@ fn sample_draws_from_the_density() {
     drawn.sort_unstable_by(f64::total_cmp);
     let (points, size) = grid(20_000, 40.0);
     let target = Tensor::from_data(TensorData::new(points.clone(), [points.len(), 1]), &device);
-    let density = numbers(case.flow.log_prob(target, condition.narrow(0, 0, points.len())));
+    let density = numbers(case.log_prob(target, condition.narrow(0, 0, points.len())));
     let (mut cumulative, mut distance) = (0.0, 0.0f64);
     for (point, log) in points.iter().zip(density) {
         cumulative += log.exp() * size;

@@ -51,7 +51,7 @@ fn events(count: usize, stage: &str) -> Vec<[f32; 3]> {
     (0..count).map(|_| draw(&mut rng)).collect()
 }
 
-fn fit(transform: TransformKind) -> Flow {
+fn fit(transform: TransformKind) -> Grouped<Flow> {
     let (train_sample, validation_sample) =
         (sample(&events(30_000, "test/train")), sample(&events(2_000, "test/validation")));
     let flow_config = FlowConfig {
@@ -71,7 +71,8 @@ fn fit(transform: TransformKind) -> Flow {
         ..TrainingConfig::default()
     };
     let init = |device: &Device| {
-        flow_config.init(&train_sample.space(), device, &mut random::stream(1, "test/init", 0))
+        let mut rng = random::stream(1, "test/init", 0);
+        Grouped::init(&train_sample.space(), |group| flow_config.init(group, device, &mut rng))
     };
     // A window smaller than the sample: the events are read again in every epoch.
     let (train_source, validation) = (train_sample.source(12_000), validation_sample.source(WHOLE));
@@ -85,11 +86,12 @@ fn tensor<const N: usize>(rows: &[[f32; N]]) -> Tensor<2> {
 
 /// Mean of log p_true − log p_flow over new events, per dimension: the Kullback–Leibler divergence, and how much worse
 /// than the entropy the loss is.
-fn divergence(flow: &Flow) -> f64 {
+fn divergence(flow: &Grouped<Flow>) -> f64 {
     let events = events(20_000, "test/test");
     let targets: Vec<[f32; 2]> = events.iter().map(|&[_, y0, y1]| [y0, y1]).collect();
     let conditions: Vec<[f32; 1]> = events.iter().map(|&[c, _, _]| [c]).collect();
-    let learnt = flow.log_prob(tensor(&targets), tensor(&conditions)).into_data();
+    let mut unused = random::stream(0, "test/unused", 0);
+    let learnt = flow.log_prob(tensor(&targets), tensor(&conditions), &mut unused).unwrap().into_data();
     let excess =
         events.iter().zip(learnt.iter::<f64>()).map(|(&event, learnt)| true_log_prob(event) - learnt);
     excess.sum::<f64>() / events.len() as f64 / 2.0
@@ -102,7 +104,7 @@ fn mean_and_width(values: &[f32]) -> [f32; 2] {
 }
 
 /// Means within 15% of the width, and widths within 8%, at three conditions.
-fn check_moments(flow: &Flow) {
+fn check_moments(flow: &Grouped<Flow>) {
     for c in [-1.4, 0.0, 1.4] {
         let drawn = flow.sample(tensor(&vec![[c]; 20_000]), &mut random::stream(1, "test/sample", 0));
         let drawn: Vec<f32> = drawn.into_data().try_to_vec().unwrap();

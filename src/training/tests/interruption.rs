@@ -25,6 +25,10 @@ struct Killer {
     epoch: usize,
 }
 
+impl Warn for Killer {
+    fn warn(&mut self, _: &str) {}
+}
+
 impl Observer for Killer {
     fn start(&mut self, _: usize, _: usize, _: u64) {}
 
@@ -97,7 +101,7 @@ fn checkpoint(folder: &Path, sample: &Sample) -> PathBuf {
     path
 }
 
-fn resume(path: &Path, sample: &Sample, flow: Flow, fingerprint: &str) -> TrainingError {
+fn resume(path: &Path, sample: &Sample, flow: Grouped<Flow>, fingerprint: &str) -> TrainingError {
     let (source, config) = (sample.source(WHOLE), config());
     let setup = Setup { checkpoint: Some(path), fingerprint, ..setup(&config, &source, &source) };
     run(flow, &setup).err().expect("the checkpoint is refused")
@@ -112,7 +116,8 @@ fn checkpoints_of_other_runs_are_refused() {
     assert!(matches!(&error, TrainingError::ForeignCheckpoint { path: p } if *p == path), "{error}");
 
     let wider = FlowConfig { couplings: 2, width: 20, hidden: 1, bins: 4, ..FlowConfig::default() };
-    let wider = wider.init(&sample.space(), &autodiff(), &mut random::stream(1, "test/init", 0));
+    let mut rng = random::stream(1, "test/init", 0);
+    let wider = Grouped::init(&sample.space(), |group| wider.init(group, &autodiff(), &mut rng));
     let error = resume(&path, &sample, wider, "this run");
     assert!(matches!(error, TrainingError::Parameters(_)), "{error}");
 
