@@ -82,7 +82,7 @@ impl Validate {
 
         let folder = PendingFolder::create(&self.output)?;
         metrics.write(&folder.path().join("metrics.json"))?;
-        let figures = write_plots(&metrics, None, &folder.path().join("plots"))?;
+        let figures = write_plots(&metrics, None, None, &folder.path().join("plots"))?;
         let context = ReportContext {
             title: "Comparison of two samples".into(),
             subtitle: format!("{} against {}", self.candidate.join(", "), self.reference.join(", ")),

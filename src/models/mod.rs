@@ -209,6 +209,13 @@ impl ModelConfig {
         }
     }
 
+    /// Whether models of this kind have a density, as [`Surrogate::log_prob`] gives it.
+    pub fn has_density(&self) -> bool {
+        match self {
+            Self::Flow(_) => true,
+        }
+    }
+
     /// What the loss of this kind is.
     pub fn loss_label(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Stage 5: draws the figures and writes the report.
 
 use simile_validation::Metrics;
-use simile_validation::plots::{EpochPoint, LearningCurves, write_plots};
+use simile_validation::plots::{EpochPoint, LatentMap, LearningCurves, write_plots};
 use simile_validation::report::{ReportContext, write_report};
 
 use super::{GenerationRecord, Observer, PipelineError, RunDirectory, Stage, Summary, read};
@@ -12,7 +12,9 @@ pub(super) fn report(run: &RunDirectory, observer: &mut dyn Observer) -> Result<
     let metrics = Metrics::read(&run.metrics())?;
     let manifest = Manifest::load(&run.model())?;
     let curves = learning_curves(run)?;
-    let figures = write_plots(&metrics, Some(&curves), &run.plots())?;
+    let latents: Option<LatentMap> =
+        run.latent_map().exists().then(|| read(&run.latent_map())).transpose()?;
+    let figures = write_plots(&metrics, Some(&curves), latents.as_ref(), &run.plots())?;
     let context = ReportContext {
         title: run.config.title.clone(),
         subtitle: format!(

@@ -6,6 +6,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Float32Type, Int64Type};
 use simile_data::Dataset;
 use simile_physics::toys::Toy;
+use simile_validation::Metrics;
 
 use crate::program::{command, read, refuse, succeed, text};
 
@@ -88,4 +89,80 @@ fn what_cannot_be_drawn_is_refused() {
     );
     let help = command(&["simulate", "toy", "--help"]).output().unwrap();
     assert!(String::from_utf8_lossy(&help.stdout).contains("simile simulate toy checkerboard"));
+}
+
+/// The configuration of a committed toy with a small flow, and its sample by full path.
+fn quick(toy: Toy, more: &[&str]) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sample = text(root.join(format!("data/samples/toys/{}.parquet", toy.name())));
+    let fixed = [
+        format!("data.files=[\"{sample}\"]"),
+        "data.split={train=0.5,validation=0.1,test=0.4}".to_owned(),
+        "model={kind=\"flow\",couplings=8,width=48,hidden=2,bins=16,tail_bound=4.0}".to_owned(),
+        "training.epochs=16".to_owned(),
+        "validation.c2st={seeds=1}".to_owned(),
+        "validation.classifier={width=16,hidden=1,epochs=2}".to_owned(),
+    ];
+    let overrides = fixed.into_iter().chain(more.iter().map(|entry| (*entry).to_owned()));
+    let config = text(root.join(format!("configs/toys/{}.toml", toy.name())));
+    let sets = overrides.flat_map(|entry| ["--set".to_owned(), entry]);
+    std::iter::once(config).chain(sets).collect()
+}
+
+fn run(folder: &Path, toy: Toy, more: &[&str]) -> Vec<String> {
+    let out = text(folder.join("run"));
+    ["run".to_owned()].into_iter().chain(quick(toy, more)).chain(["--out".to_owned(), out]).collect()
+}
+
+/// In the repository's root, where the configurations find their thresholds.
+fn at_root(arguments: &[String]) -> std::process::Output {
+    command(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
+}
+
+#[test]
+fn a_flow_finds_the_modes_and_the_density_of_the_ring() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = at_root(&run(folder.path(), Toy::Ring, &[]));
+    let run = folder.path().join("run");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(matches!(ended.status.code(), Some(0 | 1)), "{said}");
+    let Metrics { global, plane, gates, .. } = Metrics::read(&run.join("validation/metrics.json")).unwrap();
+    let (modes, kl) = (global.modes.unwrap(), global.kl.unwrap());
+    assert_eq!((modes.recovered, modes.recovered_floor), (8, 8.0));
+    assert!(modes.outside.value < 0.1, "{:?}", modes.outside);
+    // A Gaussian of the ring's width would be 1.8 nats away.
+    assert!((-5.0 * kl.error..0.3).contains(&kl.value) && kl.error < 0.05, "{kl:?}");
+    assert!(gates.iter().any(|gate| gate.name == "kl" && gate.value == kl.value));
+    assert!(plane.is_some());
+    for file in ["latent_map.json", "plots/plane.svg", "plots/latent_map.png"] {
+        assert!(run.join("validation").join(file).metadata().unwrap().len() > 1000, "{file}");
+    }
+    let report = std::fs::read_to_string(run.join("report.html")).unwrap();
+    for part in ["Modes recovered", "8 of 8", "KL divergence", "outside all modes"] {
+        assert!(report.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn densities_and_modes_that_cannot_be_compared_are_refused() {
+    let refused = |more: &[&str], expected: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let ended = at_root(&run(folder.path(), Toy::Ring, more));
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(expected.iter().all(|part| said.contains(part)), "{said}");
+        assert!(!folder.path().join("run").exists());
+    };
+    refused(
+        &["preprocessing.y=[{kind=\"standardize\"}]"],
+        &["validation.log_density", "`y`", "without preprocessing"],
+    );
+    refused(&["validation.log_density=\"x\""], &["validation.log_density", "no role"]);
+    refused(&["validation.log_density=\"density\""], &["column `density` does not exist", "log_density"]);
+    refused(&["validation.modes.columns=[\"x\",\"z\"]"], &["validation.modes.columns = z", "x, y"]);
+    refused(&["validation.modes.centres=[[0.0]]"], &["validation.modes", "[0.0]", "2 columns"]);
+    refused(
+        &["validation.modes.centres=[[0.0,0.0]]"],
+        &["has no events within 0.5 of mode centre [0.0, 0.0]"],
+    );
 }

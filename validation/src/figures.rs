@@ -29,6 +29,9 @@ const MAX_KS: &str = "features.max_ks_statistic";
 const MEAN_DEVIATION: &str = "response.mean_deviation";
 const RESOLUTION_DEVIATION: &str = "response.resolution_deviation";
 const CORRELATION: &str = "correlation_distance";
+const KL: &str = "kl";
+const MODES_RECOVERED: &str = "modes.recovered";
+const MODES_OUTSIDE: &str = "modes.outside";
 
 impl Metrics {
     /// All figures that a gate may limit, with their names. `wasserstein.relative` is the distance in units of the
@@ -43,6 +46,10 @@ impl Metrics {
             [(MEAN_DEVIATION, response.mean_deviation), (RESOLUTION_DEVIATION, response.resolution_deviation)]
         });
         let correlation = self.global.correlation_distance.map(|figure| (CORRELATION, figure.value));
+        let modes = self.global.modes.iter().flat_map(|modes| {
+            [(MODES_RECOVERED, modes.recovered as f64), (MODES_OUTSIDE, modes.outside.value)]
+        });
+        let kl = self.global.kl.map(|kl| (KL, kl.value));
         let largest = |value: fn(&FeatureMetrics) -> f64| self.features.iter().map(value).fold(0.0, f64::max);
         let summary = [
             (MAX_SEPARATION, largest(|feature| feature.separation_power.value)),
@@ -53,7 +60,12 @@ impl Metrics {
                 Some((format!("features.{}.{figure}", feature.feature.name), value(feature)?))
             })
         });
-        let named = response.chain(correlation).chain(summary).map(|(name, value)| (name.to_owned(), value));
+        let named = response
+            .chain(correlation)
+            .chain(modes)
+            .chain(kl)
+            .chain(summary)
+            .map(|(name, value)| (name.to_owned(), value));
         c2st.chain(named).chain(features).collect()
     }
 }
