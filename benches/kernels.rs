@@ -6,7 +6,9 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use rand::Rng;
 use rand_distr::StandardNormal;
-use simile::kernels::{self, Activation, AdamWStep, Columns, CouplingShape, MlpShape, Spline, Transform};
+use simile::kernels::{
+    self, Activation, AdamWStep, Blocks, Columns, CouplingShape, MlpShape, Spline, Transform,
+};
 use simile_data::random;
 
 #[global_allocator]
@@ -34,13 +36,13 @@ fn coupling_shape() -> CouplingShape {
     let transform = Transform::Spline(Spline { bins: 16, bound: 5.0 });
     let activation = Activation::Relu;
     let (inputs, outputs) = (12, 8 * transform.parameters());
-    let mlp = MlpShape { inputs, outputs, width: 128, hidden: 2, residual: false, activation };
+    let mlp = MlpShape { inputs, outputs, width: 128, hidden: 2, blocks: Blocks::Plain, activation };
     CouplingShape { columns: Columns::identity(16), transform, mlp }
 }
 
 fn mlp_shape() -> MlpShape {
     let activation = Activation::Silu;
-    MlpShape { inputs: 64, outputs: 64, width: 512, hidden: 2, residual: false, activation }
+    MlpShape { inputs: 64, outputs: 64, width: 512, hidden: 2, blocks: Blocks::Plain, activation }
 }
 
 #[divan::bench(args = ROWS)]

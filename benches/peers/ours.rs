@@ -8,7 +8,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::StandardNormal;
-use simile::kernels::{self, Activation, ConvolutionShape, MlpShape};
+use simile::kernels::{self, Activation, Blocks, ConvolutionShape, MlpShape};
 use simile::models::{Batch, FlowConfig, GroupSpace, Step, Surrogate};
 use simile::nn::{MlpConfig, PermutationConfig};
 use simile::training::{Optimizer, TrainingConfig};
@@ -135,7 +135,8 @@ fn flow_sampling(rows: usize) -> f64 {
 fn mlp_training() -> f64 {
     let device = Device::flex().autodiff();
     let activation = Activation::Silu;
-    let shape = MlpShape { inputs: 64, outputs: 64, width: 512, hidden: 2, residual: false, activation };
+    let shape =
+        MlpShape { inputs: 64, outputs: 64, width: 512, hidden: 2, blocks: Blocks::Plain, activation };
     let mlp = MlpConfig { shape, output_gain: 1.0 };
     let mut model = Some(mlp.init(&device, &mut random::stream(1, "bench/init", 0)));
     let mut optimizer = Optimizer::new(model.as_ref().expect("just made"), &Device::flex());

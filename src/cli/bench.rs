@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use simile_data::{Dataset, Events};
+use simile_data::Dataset;
 
 use super::Outcome;
 use super::options::Common;
 use crate::models::bundle::Bundle;
-use crate::sampling;
+use crate::sampling::{self, Rate};
 
 /// Measure how many events a model generates per second on one core
 #[derive(Args)]
@@ -34,15 +34,14 @@ impl Bench {
         let device = common.device()?;
         let bundle = Bundle::load(&self.model, &device)?;
         let dataset = Dataset::open(&self.conditions)?;
-        let scan = sampling::scan_conditions(&bundle, &dataset).limit(Some(sampling::CHUNK));
-        let blocks: Result<Vec<Events>, _> = scan.events()?.collect();
-        let conditions = Events::concat(&blocks?)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-        println!("{:>8}  {:>12}  {:>14}", "batch", "events/s", "latency");
-        for &batch in &self.batch {
-            let rate =
-                pool.install(|| sampling::throughput(&bundle, &conditions, batch, self.seconds, &device))?;
-            println!("{batch:>8}  {rate:>12.0}  {:>11.3} ms", 1e3 * batch as f64 / rate);
+        let rates = sampling::measure_rates(&bundle, &dataset, &self.batch, self.seconds, &device)?;
+        println!("{:>8}  {:>12}  {:>9}  {:>14}", "batch", "events/s", "spread", "latency");
+        for Rate { batch, events_per_second, spread, .. } in rates {
+            let latency = 1e3 * batch as f64 / events_per_second;
+            println!(
+                "{batch:>8}  {events_per_second:>12.0}  {:>9}  {latency:>11.3} ms",
+                format!("±{spread:.0}")
+            );
         }
         Ok(Outcome::Success)
     }

@@ -4,6 +4,7 @@
 //! to standard error.
 
 mod bench;
+mod compare;
 mod completions;
 mod config;
 mod inspect;
@@ -28,8 +29,9 @@ use options::Common;
     version,
     after_help = "Examples:\n  \
         simile run configs/quickstart.toml\n  \
-        simile sample runs/quickstart/model --conditions events.parquet -o generated.parquet --n 100000\n  \
-        simile validate --reference full.parquet --candidate generated.parquet --incident incident_energy --voxels voxels -o check\n\n\
+        simile sample runs/quickstart/model --conditions events.parquet -o generated.parquet -n 100000\n  \
+        simile validate --reference full.parquet --candidate generated.parquet --incident incident_energy --voxels voxels -o check\n  \
+        simile compare runs/quickstart runs/other\n\n\
         Exit codes: 0 success, 1 a validation gate failed, 2 an error."
 )]
 struct Cli {
@@ -45,11 +47,11 @@ enum Command {
     Prepare(run::Prepare),
     Train(stage::Train),
     Generate(stage::Generate),
-    Compare(stage::Compare),
     Report(stage::Report),
     Sample(sample::Sample),
     Simulate(simulate::Simulate),
     Validate(validate::Validate),
+    Compare(compare::Compare),
     Inspect(inspect::Inspect),
     Bench(bench::Bench),
     Config(config::Config),
@@ -82,11 +84,11 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Prepare(command) => command.run(common),
         Command::Train(command) => command.run(common),
         Command::Generate(command) => command.run(common),
-        Command::Compare(command) => command.run(common),
         Command::Report(command) => command.run(common),
         Command::Sample(command) => command.run(common),
         Command::Simulate(command) => command.run(common),
         Command::Validate(command) => command.run(common),
+        Command::Compare(command) => command.run(common),
         Command::Inspect(command) => command.run(common),
         Command::Bench(command) => command.run(common),
         Command::Config(command) => command.run(),

@@ -15,7 +15,7 @@ use crate::sampling::{self, SampleOptions, Shard};
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     simile sample runs/quickstart/model --conditions events.parquet -o generated.parquet\n  \
-    simile sample runs/quickstart/model --conditions events.parquet -o part3.parquet --n 1000000 --shard 3/8\n\n\
+    simile sample runs/quickstart/model --conditions events.parquet -o part3.parquet -n 1000000 --shard 3/8\n\n\
     Event i is generated for row i of the conditions, which start again when there are fewer of them.\n\
     Shards of one sample, in order, equal the sample made by one process.")]
 pub(super) struct Sample {
@@ -28,7 +28,7 @@ pub(super) struct Sample {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Number of events of the whole sample; by default one for every condition
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     n: Option<u64>,
     /// Generate only part I of N
     #[arg(long, value_name = "I/N", default_value = "1/1")]

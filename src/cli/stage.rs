@@ -1,6 +1,6 @@
-//! The single stages of a run: `simile train`, `generate`, `compare` and `report`.
+//! The single stages of a run: `simile train`, `generate`, `report`, and `validate` of a run directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use simile_validation::Metrics;
@@ -23,9 +23,7 @@ macro_rules! stage_command {
 
         impl $name {
             pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
-                let mut run = RunDirectory::open(&self.run)?;
-                pipeline::run_stage(&mut run, $stage, &common.device()?, &mut common.terminal())?;
-                finish(&run, $stage)
+                run_stage(&self.run, $stage, common)
             }
         }
     };
@@ -44,21 +42,18 @@ stage_command!(
     "simile generate runs/quickstart"
 );
 stage_command!(
-    /// Compare the generated events of a run with the reference
-    Compare,
-    Stage::Validate,
-    "simile compare runs/quickstart"
-);
-stage_command!(
     /// Draw the figures and write the report of a run
     Report,
     Stage::Report,
     "simile report runs/quickstart"
 );
 
-fn finish(run: &RunDirectory, stage: Stage) -> anyhow::Result<Outcome> {
+/// Runs a stage of an existing run; the last two end with the verdict.
+pub(super) fn run_stage(run: &Path, stage: Stage, common: &Common) -> anyhow::Result<Outcome> {
+    let mut run = RunDirectory::open(run)?;
+    pipeline::run_stage(&mut run, stage, &common.device()?, &mut common.terminal())?;
     match stage {
-        Stage::Validate | Stage::Report => print_verdict(run),
+        Stage::Validate | Stage::Report => print_verdict(&run),
         _ => Ok(Outcome::Success),
     }
 }
@@ -79,7 +74,8 @@ pub(super) fn print_gates(metrics: &Metrics) -> Outcome {
     for (word, gates) in [("FAILED", failed), ("passed", passed)] {
         for gate in gates {
             let bound = if gate.bound == Bound::Max { "at most" } else { "at least" };
-            println!("{word}   {} = {:.6}, must be {bound} {}", gate.name, gate.value, gate.limit);
+            let error = gate.error.map_or(String::new(), |error| format!(" ± {error:.6}"));
+            println!("{word}   {} = {:.6}{error}, must be {bound} {}", gate.name, gate.value, gate.limit);
         }
     }
     if metrics.gates.is_empty() {

@@ -1,4 +1,4 @@
-//! `simile validate`: any two files.
+//! `simile validate`: the events of a run again, or any two files.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -12,29 +12,43 @@ use simile_validation::report::{ReportContext, write_report};
 
 use super::Outcome;
 use super::options::Common;
-use super::stage::print_gates;
+use super::stage::{print_gates, run_stage};
 use crate::files::PendingFolder;
 use crate::models::MlpClassifier;
+use crate::pipeline::Stage;
 use crate::validation::ValidationConfig;
 
-/// Compare two samples of events: full simulation, surrogate, two generators
+/// Compare generated events with the reference: those of a run, or any two samples
 #[derive(Args)]
+#[command(override_usage = "simile validate [OPTIONS] RUN\n       \
+    simile validate [OPTIONS] --reference FILE --candidate FILE --output DIR")]
 #[command(after_help = "Examples:\n  \
+    simile validate runs/quickstart\n  \
     simile validate --reference full.parquet --candidate fast.parquet --columns pt,eta,mass -o check\n  \
     simile validate --reference full.parquet --candidate fast.parquet --incident incident_energy --voxels voxels -o check")]
 pub(super) struct Validate {
+    /// Run directory whose generated events are compared again, as its configuration says
+    #[arg(conflicts_with = "Samples")]
+    run: Option<PathBuf>,
+    #[command(flatten)]
+    samples: Samples,
+}
+
+/// Two samples and how to compare them.
+#[derive(Args)]
+struct Samples {
     /// Parquet file or glob taken as truth; may be repeated
-    #[arg(long, required = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     reference: Vec<String>,
     /// Parquet file or glob to judge; may be repeated
-    #[arg(long, required = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     candidate: Vec<String>,
     /// TOML file with the keys of the [validation] table of a run
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder for metrics.json, plots and report.html
     #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    output: Option<PathBuf>,
     /// Columns to compare
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     columns: Vec<String>,
@@ -63,8 +77,24 @@ pub(super) struct Validate {
 
 impl Validate {
     pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
-        if self.output.exists() {
-            bail!("{} exists: choose another --output", self.output.display());
+        match &self.run {
+            Some(run) => run_stage(run, Stage::Validate, common),
+            None => self.samples.run(common),
+        }
+    }
+}
+
+impl Samples {
+    fn run(self, common: &Common) -> anyhow::Result<Outcome> {
+        let output = match &self.output {
+            Some(output) if !self.reference.is_empty() && !self.candidate.is_empty() => output,
+            _ => bail!(
+                "name a run directory, or two samples and a folder for the results: \
+                 simile validate RUN, or simile validate --reference FILE --candidate FILE --output DIR"
+            ),
+        };
+        if output.exists() {
+            bail!("{} exists: choose another --output", output.display());
         }
         let config = self.config()?;
         if config.columns.is_empty() && config.voxels.is_none() {
@@ -80,7 +110,7 @@ impl Validate {
         let progress = |message: &str| terminal.borrow_mut().message(message);
         let metrics = simile_validation::validate(&reference, &candidate, &options, classifier, &progress)?;
 
-        let folder = PendingFolder::create(&self.output)?;
+        let folder = PendingFolder::create(output)?;
         metrics.write(&folder.path().join("metrics.json"))?;
         let figures = write_plots(&metrics, None, None, &folder.path().join("plots"))?;
         let context = ReportContext {
@@ -103,7 +133,7 @@ impl Validate {
         write_report(&folder.path().join("report.html"), &context, &metrics, &figures, None)?;
         folder.commit()?;
         let outcome = print_gates(&metrics);
-        println!("report   {}", self.output.join("report.html").display());
+        println!("report   {}", output.join("report.html").display());
         Ok(outcome)
     }
 

@@ -1,11 +1,14 @@
 //! Multilayer perceptron, forward and backward, block of rows by block of rows.
 //!
 //! Plain: h_l = a(W_l·h_{l−1} + b_l). Residual (as nflows' `ResidualNet`): h ← W₀·x + b₀, then blocks
-//! h ← h + W₂·a(W₁·a(h) + b₁) + b₂, and a(h) in front of the output layer. The output layer is linear. With g the
+//! h ← h + W₂·a(W₁·a(h) + b₁) + b₂, and a(h) in front of the output layer; or, with layer normalisation, the same with
+//! norm(h) in place of a(h), as in transformers (Xiong et al. 2020, arXiv:2002.04745). The output layer is linear. With g the
 //! gradient of a layer's output, ∂L/∂x = Wᵀ·g, ∂L/∂W = g·xᵀ and ∂L/∂b = Σ_rows g.
 
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Activation;
 use super::block::{
@@ -13,6 +16,20 @@ use super::block::{
     transpose, with_scratch,
 };
 use super::flex::{contiguous, from_flat, from_vec, into_vec, matrix_shape, values};
+use super::norm::{normalise, normalise_backward};
+
+/// How the hidden layers of a network follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Blocks {
+    /// One after the other.
+    #[default]
+    Plain,
+    /// In residual blocks of two, each behind a nonlinearity.
+    Residual,
+    /// In residual blocks of two with a nonlinearity between them, each block behind a layer normalisation.
+    LayerNorm,
+}
 
 /// Shape of a multilayer perceptron whose weights are packed in one vector: layer after layer, each the matrix
 /// `[outputs, inputs]` and then the biases.
@@ -26,8 +43,8 @@ pub struct MlpShape {
     pub width: usize,
     /// Hidden layers, or residual blocks; without any, the network is one linear layer.
     pub hidden: usize,
-    /// Residual blocks instead of plain layers.
-    pub residual: bool,
+    /// How hidden layers follow each other.
+    pub blocks: Blocks,
     /// Nonlinearity of the hidden layers.
     pub activation: Activation,
 }
@@ -48,10 +65,10 @@ impl MlpShape {
     }
 
     fn hidden_layers(&self) -> usize {
-        match (self.hidden, self.residual) {
+        match (self.hidden, self.blocks) {
             (0, _) => 0,
-            (hidden, false) => hidden,
-            (hidden, true) => 1 + 2 * hidden,
+            (hidden, Blocks::Plain) => hidden,
+            (hidden, Blocks::Residual | Blocks::LayerNorm) => 1 + 2 * hidden,
         }
     }
 
@@ -74,9 +91,20 @@ impl MlpShape {
         self.output_layer().inputs
     }
 
-    /// Values of one activation kept for the backward pass: its outputs and, where they are needed, derivatives.
+    /// Values of one activation or normalisation kept for the backward pass: its outputs and, where they are needed,
+    /// derivatives or 1/σ.
     fn slot_width(&self) -> usize {
-        if self.activation.output_gives_derivative() { self.width } else { 2 * self.width }
+        let more = match self.blocks {
+            _ if !self.activation.output_gives_derivative() => self.width,
+            Blocks::LayerNorm => 1,
+            Blocks::Plain | Blocks::Residual => 0,
+        };
+        self.width + more
+    }
+
+    /// Whether what is kept in a slot comes from a normalisation: they and the activations take turns.
+    fn is_norm(&self, slot: usize) -> bool {
+        self.blocks == Blocks::LayerNorm && slot.is_multiple_of(2)
     }
 
     /// Values kept for every row: the input and those of all activations.
@@ -101,7 +129,7 @@ impl MlpShape {
 
     /// Scratch for every row of [`MlpShape::hidden_forward`] and of [`MlpShape::hidden_backward`].
     pub(super) fn scratch_width(&self) -> usize {
-        if self.residual { self.width } else { 0 }
+        if self.blocks == Blocks::Plain { 0 } else { self.width }
     }
 
     /// Runs the hidden layers on the input, with which `kept` begins, fills the rest of `kept` and returns the input of
@@ -123,29 +151,41 @@ impl MlpShape {
         let mut slots = slots.map(|slot| slot.split_at_mut(length));
         let mut slot = || slots.next().expect("every activation has a place");
         let layer = |i: usize| self.layer(i).whole();
-        if !self.residual {
+        if self.blocks == Blocks::Plain {
             return (0..self.hidden).fold(input, |x, i| {
                 let (h, derivatives) = slot();
                 layer(i).forward(block, parameters, x, h, false);
-                self.activation.apply(h, derivatives);
+                self.apply(h, derivatives);
                 h
             });
         }
+        let lead = |x: &[f32], outer: &mut [f32], rest: &mut [f32]| {
+            outer.copy_from_slice(x);
+            if self.blocks == Blocks::LayerNorm {
+                normalise(outer, &mut rest[..block.stride()], block.stride());
+            } else {
+                self.apply(outer, rest);
+            }
+        };
         let h = &mut scratch[..length];
         layer(0).forward(block, parameters, input, h, false);
         for i in 0..self.hidden {
-            let (outer, derivatives) = slot();
-            outer.copy_from_slice(h);
-            self.activation.apply(outer, derivatives);
+            let (outer, rest) = slot();
+            lead(h, outer, rest);
             let (inner, derivatives) = slot();
             layer(1 + 2 * i).forward(block, parameters, outer, inner, false);
-            self.activation.apply(inner, derivatives);
+            self.apply(inner, derivatives);
             layer(2 + 2 * i).forward(block, parameters, inner, h, true);
         }
-        let (last, derivatives) = slot();
-        last.copy_from_slice(h);
-        self.activation.apply(last, derivatives);
+        let (last, rest) = slot();
+        lead(h, last, rest);
         last
+    }
+
+    /// The activation; derivatives are written where the slot is meant to hold them.
+    fn apply(&self, values: &mut [f32], rest: &mut [f32]) {
+        let derivatives = if self.activation.output_gives_derivative() { &mut [] } else { rest };
+        self.activation.apply(values, derivatives);
     }
 
     /// The weights of every layer transposed, in their places, for the backward pass; there are no biases.
@@ -177,9 +217,13 @@ impl MlpShape {
         }
         let (length, stride) = (self.width * block.stride(), block.stride());
         let through = |slot: usize, g: &mut [f32]| {
-            let slot = &kept[self.input_place(slot + 1) * stride..][..self.slot_width() * stride];
-            let (outputs, derivatives) = slot.split_at(length);
-            self.activation.scale_by_derivative(g, outputs, derivatives);
+            let values = &kept[self.input_place(slot + 1) * stride..][..self.slot_width() * stride];
+            let (outputs, rest) = values.split_at(length);
+            if self.is_norm(slot) {
+                normalise_backward(g, outputs, &rest[..stride], stride);
+            } else {
+                self.activation.scale_by_derivative(g, outputs, rest);
+            }
         };
         // From layer i to the activation in front of it.
         let step = |i: usize, g: &[f32], before: &mut [f32]| {
@@ -188,7 +232,7 @@ impl MlpShape {
         };
         let mut layers: Vec<&mut [f32]> = gradients.chunks_exact_mut(length).collect();
         through(self.hidden_layers() - 1, last);
-        if self.residual {
+        if self.blocks != Blocks::Plain {
             let outer = &mut scratch[..length];
             for i in (0..self.hidden).rev() {
                 let [inner_g, g] = &mut layers[1 + 2 * i..3 + 2 * i] else {

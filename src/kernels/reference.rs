@@ -7,9 +7,12 @@ use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Bool, Int, Tensor, TensorData, activation};
 
+use super::norm::EPSILON;
 use super::spline::{DERIVATIVE_SHIFT, MIN_BIN, MIN_DERIVATIVE};
 use super::transform::MAX_LOG_SCALE;
-use super::{Activation, AdamWStep, Columns, ConvolutionShape, CouplingShape, MlpShape, Spline, Transform};
+use super::{
+    Activation, AdamWStep, Blocks, Columns, ConvolutionShape, CouplingShape, MlpShape, Spline, Transform,
+};
 
 /// See [`super::mlp`].
 pub fn mlp(x: Tensor<2>, weights: Tensor<1>, shape: MlpShape) -> Tensor<2> {
@@ -26,16 +29,23 @@ pub fn mlp(x: Tensor<2>, weights: Tensor<1>, shape: MlpShape) -> Tensor<2> {
     };
     let activate = |z: Tensor<2>| activation(z, shape.activation);
     let last = layers.len() - 1;
-    let h = if shape.residual && last > 0 {
+    let h = if shape.blocks != Blocks::Plain && last > 0 {
+        let lead = |h: Tensor<2>| if shape.blocks == Blocks::LayerNorm { normalise(h) } else { activate(h) };
         let h = (1..last).step_by(2).fold(apply(0, x), |h, i| {
-            let inner = activate(apply(i, activate(h.clone())));
+            let inner = activate(apply(i, lead(h.clone())));
             h + apply(i + 1, inner)
         });
-        activate(h)
+        lead(h)
     } else {
         (0..last).fold(x, |h, i| activate(apply(i, h)))
     };
     apply(last, h)
+}
+
+fn normalise(h: Tensor<2>) -> Tensor<2> {
+    let centred = h.clone() - h.mean_dim(1);
+    let variance = centred.clone().square().mean_dim(1);
+    centred / (variance + EPSILON).sqrt()
 }
 
 fn activation(z: Tensor<2>, activation: Activation) -> Tensor<2> {

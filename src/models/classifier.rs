@@ -14,7 +14,7 @@ use simile_data::random;
 use simile_validation::c2st::{ClassifierError, Labelled, TwoSampleClassifier};
 
 use crate::config::ConfigError;
-use crate::kernels::{Activation, MlpShape};
+use crate::kernels::{Activation, Blocks, MlpShape};
 use crate::nn::parameters::{self, Parameters};
 use crate::nn::{Mlp, MlpConfig};
 use crate::training::{Optimizer, TrainingConfig, tensor};
@@ -122,7 +122,7 @@ impl TwoSampleClassifier for MlpClassifier {
             outputs: 1,
             width: self.config.width,
             hidden: self.config.hidden,
-            residual: false,
+            blocks: Blocks::Plain,
             activation: Activation::LeakyRelu(NEGATIVE_SLOPE),
         };
         let mut model = MlpConfig { shape, output_gain: 1.0 }.init(&device, &mut rng);

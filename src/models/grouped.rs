@@ -54,6 +54,7 @@ impl<M: Surrogate> Grouped<M> {
 impl<M: Surrogate> Surrogate for Grouped<M> {
     const LOSS_LABEL: &'static str = M::LOSS_LABEL;
     const JUDGE: Judge = M::JUDGE;
+    const HAS_DENSITY: bool = M::HAS_DENSITY;
     const MOMENTS: [f64; 2] = M::MOMENTS;
 
     fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss {

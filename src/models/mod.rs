@@ -3,10 +3,19 @@
 //! A model sees model space only: standardised targets `[batch, targets]` and conditions `[batch, conditions]`, made
 //! by `simile_data::Preprocessing`. It has a differentiable loss and can sample targets for conditions.
 
+mod adversarial;
 pub mod bundle;
 mod classifier;
+mod diffusion;
 mod flow;
+mod flow_matching;
+mod gan;
 mod grouped;
+mod network;
+#[cfg(test)]
+mod tests;
+mod vae;
+mod wgan;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
@@ -17,8 +26,14 @@ use simile_data::Preprocessing;
 use std::ops::Range;
 
 pub use classifier::{ClassifierConfig, MlpClassifier};
+pub use diffusion::{Diffusion, DiffusionConfig, Weighting};
 pub use flow::{Flow, FlowConfig, TransformKind};
+pub use flow_matching::{FlowMatching, FlowMatchingConfig};
+pub use gan::{Gan, GanConfig, GeneratorLoss};
 pub use grouped::Grouped;
+pub use network::{ActivationKind, NetworkConfig};
+pub use vae::{Likelihood, Vae, VaeConfig};
+pub use wgan::{Constraint, Wgan, WganConfig};
 
 use crate::config::ConfigError;
 
@@ -141,6 +156,8 @@ pub trait Surrogate: Module + ModuleDisplay {
     const LOSS_LABEL: &'static str;
     /// How epochs are compared.
     const JUDGE: Judge = Judge::Loss;
+    /// Whether [`Surrogate::log_prob`] gives a density.
+    const HAS_DENSITY: bool = false;
     /// Decay of the moments of Adam.
     const MOMENTS: [f64; 2] = [0.9, 0.999];
 
@@ -183,60 +200,88 @@ pub trait Surrogate: Module + ModuleDisplay {
     }
 }
 
-/// The model of a run: `kind` chooses it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ModelConfig {
-    /// Conditional normalizing flow of coupling layers.
-    Flow(FlowConfig),
-}
-
-impl ModelConfig {
-    /// Name of the kind as written in a configuration.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Flow(_) => "flow",
+/// Everything that has to be said once for every kind of model: the variants of [`ModelConfig`] with their
+/// documentation, the names under which they are configured, and the type of the model.
+macro_rules! models {
+    ($($(#[$doc:meta])* $name:literal $(or $alias:literal)? => $variant:ident($config:ident) makes $model:ident,)*) => {
+        /// The model of a run: `kind` chooses it.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "kind", deny_unknown_fields)]
+        pub enum ModelConfig {
+            $($(#[$doc])* #[serde(rename = $name $(, alias = $alias)?)] $variant($config),)*
         }
-    }
 
-    /// Checks values that types alone cannot.
-    ///
-    /// # Errors
-    /// Names the key and the allowed range.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::Flow(config) => config.check(),
-        }
-    }
+        impl ModelConfig {
+            /// Name of the kind as written in a configuration.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                }
+            }
 
-    /// Whether models of this kind have a density, as [`Surrogate::log_prob`] gives it.
-    pub fn has_density(&self) -> bool {
-        match self {
-            Self::Flow(_) => true,
-        }
-    }
+            /// Checks values that types alone cannot.
+            ///
+            /// # Errors
+            /// Names the key and the allowed range.
+            pub fn check(&self) -> Result<(), ConfigError> {
+                match self {
+                    $(Self::$variant(config) => config.check(),)*
+                }
+            }
 
-    /// What the loss of this kind is.
-    pub fn loss_label(&self) -> &'static str {
-        match self {
-            Self::Flow(_) => Flow::LOSS_LABEL,
-        }
-    }
-}
+            /// What the loss of this kind is.
+            pub fn loss_label(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $model::LOSS_LABEL,)*
+                }
+            }
 
-/// Calls `$body` with `$model` bound to the freshly initialised model of a [`ModelConfig`]: the one place where the
-/// kind chosen at run time becomes a type.
-macro_rules! with_model {
-    ($config:expr, $space:expr, $device:expr, $rng:expr, |$model:ident| $body:expr) => {
-        match $config {
-            $crate::models::ModelConfig::Flow(config) => {
-                let $model = $crate::models::Grouped::init($space, |group| config.init(group, $device, $rng));
-                $body
+            /// Whether models of this kind have a density.
+            pub fn has_density(&self) -> bool {
+                match self {
+                    $(Self::$variant(_) => $model::HAS_DENSITY,)*
+                }
+            }
+
+            /// How the epochs of this kind are compared.
+            pub fn judge(&self) -> Judge {
+                match self {
+                    $(Self::$variant(_) => $model::JUDGE,)*
+                }
             }
         }
+
+        /// Calls `$body` with `$model` bound to the freshly initialised model of a [`ModelConfig`]: the one place where
+        /// the kind chosen at run time becomes a type.
+        macro_rules! with_model {
+            ($chosen:expr, $space:expr, $device:expr, $rng:expr, |$bound:ident| $body:expr) => {
+                match $chosen {
+                    $($crate::models::ModelConfig::$variant(config) => {
+                        let $bound =
+                            $crate::models::Grouped::init($space, |group| config.init(group, $device, $rng));
+                        $body
+                    })*
+                }
+            };
+        }
+        pub(crate) use with_model;
     };
 }
-pub(crate) use with_model;
+
+models! {
+    /// Conditional normalizing flow of coupling layers.
+    "flow" => Flow(FlowConfig) makes Flow,
+    /// Conditional variational autoencoder.
+    "cvae" or "vae" => Vae(VaeConfig) makes Vae,
+    /// Generative adversarial network.
+    "gan" => Gan(GanConfig) makes Gan,
+    /// Wasserstein GAN.
+    "wgan" => Wgan(WganConfig) makes Wgan,
+    /// Denoising diffusion.
+    "diffusion" => Diffusion(DiffusionConfig) makes Diffusion,
+    /// Conditional flow matching.
+    "flow-matching" => FlowMatching(FlowMatchingConfig) makes FlowMatching,
+}
 
 /// Standard normal numbers `[rows, columns]`.
 pub(crate) fn normal_noise(rows: usize, columns: usize, device: &Device, rng: &mut ChaCha8Rng) -> Tensor<2> {

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Mlp, MlpConfig, Permutation, PermutationConfig};
-use crate::kernels::{self, Activation, Columns, CouplingShape, MlpShape, Transform};
+use crate::kernels::{self, Activation, Blocks, Columns, CouplingShape, MlpShape, Transform};
 
 /// Shape of a [`Coupling`].
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ impl CouplingConfig {
             outputs: (self.features - kept) * self.transform.parameters(),
             width: self.width,
             hidden: self.hidden,
-            residual: self.residual,
+            blocks: if self.residual { Blocks::Residual } else { Blocks::Plain },
             activation: Activation::Relu,
         };
         let conditioner = MlpConfig { shape, output_gain: OUTPUT_GAIN }.init(device, rng);

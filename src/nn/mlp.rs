@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::kernels::{self, MlpShape};
+use crate::kernels::{self, Activation, Blocks, MlpShape};
 
 /// Shape and initial weights of an [`Mlp`].
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ impl MlpConfig {
         let gain = |i: usize| match i {
             _ if i == last => self.output_gain,
             // The second layers of blocks follow their first ones, which follow the input layer.
-            _ if self.shape.residual && i > 0 && i.is_multiple_of(2) => RESIDUAL_GAIN,
+            _ if self.shape.blocks != Blocks::Plain && i > 0 && i.is_multiple_of(2) => RESIDUAL_GAIN,
             _ => HIDDEN_GAIN,
         };
         let mut weights = Vec::with_capacity(self.shape.parameters());
@@ -57,6 +57,62 @@ impl Mlp {
     /// Applies the network.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         kernels::mlp(x, self.weights(), self.shape)
+    }
+
+    /// ∂y/∂x `[batch, inputs]` of a plain network with one output and a piecewise linear activation, written out as
+    /// W₁ᵀ·D₁·W₂ᵀ·D₂…, D the slopes at x: a differentiable function of the weights, with respect to which the slopes are
+    /// constant almost everywhere.
+    ///
+    /// # Panics
+    /// If the network is another one.
+    pub fn input_gradient(&self, x: Tensor<2>) -> Tensor<2> {
+        let negative = match self.shape.activation {
+            Activation::Relu => 0.0,
+            Activation::LeakyRelu(slope) => slope,
+            other => panic!("{other:?} is not piecewise linear"),
+        };
+        assert!(
+            self.shape.blocks == Blocks::Plain && self.shape.outputs == 1,
+            "a plain network with one output"
+        );
+        let layers = self.layers();
+        let (last, hidden) = layers.split_last().expect("a network has a layer");
+        let mut slopes = Vec::new();
+        let mut h = x.detach();
+        for (weights, biases) in hidden {
+            let z = h.matmul(weights.clone().detach().transpose()) + biases.clone().detach().unsqueeze();
+            let slope = z.clone().greater_elem(0.0).float() * (1.0 - negative) + negative;
+            h = z * slope.clone();
+            slopes.push(slope);
+        }
+        let rows = h.dims()[0];
+        let gradient = last.0.clone().repeat_dim(0, rows);
+        let backwards = hidden.iter().zip(slopes).rev();
+        backwards.fold(gradient, |gradient, ((weights, _), slope)| (gradient * slope).matmul(weights.clone()))
+    }
+
+    /// Weights `[outputs, inputs]` and biases `[outputs]` of every layer.
+    fn layers(&self) -> Vec<(Tensor<2>, Tensor<1>)> {
+        let packed = self.weights();
+        let mut start = 0;
+        let layers = self.shape.layers().map(|(inputs, outputs)| {
+            let weights = packed.clone().narrow(0, start, inputs * outputs).reshape([outputs, inputs]);
+            let biases = packed.clone().narrow(0, start + inputs * outputs, outputs);
+            start += (inputs + 1) * outputs;
+            (weights, biases)
+        });
+        layers.collect()
+    }
+
+    /// All weights and biases clipped to [−limit, limit].
+    pub fn clipped(mut self, limit: f64) -> Self {
+        self.weights = self.weights.map(|weights| {
+            if weights.is_require_grad() {
+                return Tensor::from_inner(weights.inner().clamp(-limit, limit)).require_grad();
+            }
+            weights.clamp(-limit, limit)
+        });
+        self
     }
 
     /// The packed weights.

@@ -6,7 +6,9 @@ pub mod parameters;
 mod permutation;
 #[cfg(test)]
 mod tests;
+mod time;
 
 pub use coupling::{Coupling, CouplingConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use permutation::{Permutation, PermutationConfig};
+pub use time::{TIME_FEATURES, TimeNetwork};

@@ -6,7 +6,7 @@ use simile_data::random;
 
 use super::parameters::{self, ParameterError, Parameters};
 use super::{Coupling, CouplingConfig, Mlp, MlpConfig, Permutation, PermutationConfig};
-use crate::kernels::{Activation, MlpShape, Spline, Transform};
+use crate::kernels::{Activation, Blocks, MlpShape, Spline, Transform};
 
 fn normal(shape: [usize; 2], scale: f32, stage: u64) -> Tensor<2> {
     let mut rng = random::stream(1, "test/nn", stage);
@@ -44,14 +44,14 @@ fn perturbed<M: Module>(module: M, scale: f32) -> M {
 
 const SLOPE: f32 = 0.1;
 
-fn mlp_config(residual: bool) -> MlpConfig {
+fn mlp_config(blocks: Blocks) -> MlpConfig {
     let activation = Activation::LeakyRelu(SLOPE);
-    let shape = MlpShape { inputs: 3, outputs: 2, width: 5, hidden: 2, residual, activation };
+    let shape = MlpShape { inputs: 3, outputs: 2, width: 5, hidden: 2, blocks, activation };
     MlpConfig { shape, output_gain: 1.0 }
 }
 
-fn mlp(residual: bool) -> Mlp {
-    let config = mlp_config(residual);
+fn mlp(blocks: Blocks) -> Mlp {
+    let config = mlp_config(blocks);
     perturbed(config.init(&Device::flex(), &mut random::stream(1, "test/init", 0)), 0.7)
 }
 
@@ -86,8 +86,8 @@ fn check_formula(mlp: &Mlp, formula: impl Fn(&mut &[f64], &[f64]) -> Vec<f64>) {
 
 #[test]
 fn plain_mlp_follows_its_formula() {
-    assert_eq!(parameters::count(&mlp(false)), 3 * 5 + 5 + 5 * 5 + 5 + 5 * 2 + 2);
-    check_formula(&mlp(false), |packed, x| {
+    assert_eq!(parameters::count(&mlp(Blocks::Plain)), 3 * 5 + 5 + 5 * 5 + 5 + 5 * 2 + 2);
+    check_formula(&mlp(Blocks::Plain), |packed, x| {
         let h = leaky(&affine(packed, x, 5));
         let h = leaky(&affine(packed, &h, 5));
         affine(packed, &h, 2)
@@ -96,7 +96,7 @@ fn plain_mlp_follows_its_formula() {
 
 #[test]
 fn residual_mlp_follows_its_formula() {
-    check_formula(&mlp(true), |packed, x| {
+    check_formula(&mlp(Blocks::Residual), |packed, x| {
         let mut h = affine(packed, x, 5);
         for _ in 0..2 {
             let inner = leaky(&affine(packed, &leaky(&h), 5));
@@ -113,7 +113,8 @@ fn initial_weights_keep_the_size_of_activations() {
     let x = normal([4000, 300], 1.0, 3);
     for hidden in [0, 1, 3] {
         let activation = Activation::Relu;
-        let shape = MlpShape { inputs: 300, outputs: 200, width: 400, hidden, residual: false, activation };
+        let shape =
+            MlpShape { inputs: 300, outputs: 200, width: 400, hidden, blocks: Blocks::Plain, activation };
         let mlp = MlpConfig { shape, output_gain: 1.0 };
         let mlp = mlp.init(&Device::flex(), &mut random::stream(1, "test/init", 0));
         let size = mlp.forward(x.clone()).square().mean().into_scalar::<f64>();
@@ -123,8 +124,8 @@ fn initial_weights_keep_the_size_of_activations() {
 
 #[test]
 fn weights_survive_the_way_out_and_in() {
-    let from = mlp(true);
-    let to = mlp_config(true).init(&Device::flex(), &mut random::stream(9, "test/init", 0));
+    let from = mlp(Blocks::Residual);
+    let to = mlp_config(Blocks::Residual).init(&Device::flex(), &mut random::stream(9, "test/init", 0));
     let weights = parameters::collect(&from);
     let x = normal([5, 3], 1.0, 1);
     assert_ne!(numbers(to.forward(x.clone())), numbers(from.forward(x.clone())));
@@ -134,11 +135,11 @@ fn weights_survive_the_way_out_and_in() {
 
 #[test]
 fn weights_that_do_not_fit_are_refused_by_name() {
-    let weights = parameters::collect(&mlp(false));
+    let weights = parameters::collect(&mlp(Blocks::Plain));
     let change = |edit: &dyn Fn(&mut Parameters)| {
         let mut weights = weights.clone();
         edit(&mut weights);
-        parameters::load(mlp(false), weights).expect_err("the weights are refused")
+        parameters::load(mlp(Blocks::Plain), weights).expect_err("the weights are refused")
     };
     let error = change(&|w| drop(w.remove("weights")));
     assert!(matches!(&error, ParameterError::Missing(name) if name == "weights"), "{error}");
@@ -262,4 +263,20 @@ fn affine_scales_are_bounded() {
     let log_det = coupling.forward(state, Tensor::zeros([500, 0], &Device::flex())).narrow(1, 2, 1);
     let largest = numbers(log_det).iter().fold(0.0f64, |a, b| a.max(b.abs()));
     assert!((2.9..=3.0 + 1e-5).contains(&largest), "largest log-scale {largest}");
+}
+
+/// The gradient of the output with respect to x written out, against that of autodiff.
+#[test]
+fn the_written_out_gradient_is_that_of_autodiff() {
+    let device = Device::flex().autodiff();
+    for hidden in [1, 3] {
+        let activation = Activation::LeakyRelu(SLOPE);
+        let shape = MlpShape { inputs: 3, outputs: 1, width: 7, hidden, blocks: Blocks::Plain, activation };
+        let config = MlpConfig { shape, output_gain: 1.0 };
+        let mlp = perturbed(config.init(&device, &mut random::stream(1, "test/init", 0)), 0.7);
+        let x = Tensor::from_data(normal([9, 3], 1.0, 4).into_data(), &device).require_grad();
+        let gradients = mlp.forward(x.clone()).sum().backward();
+        let expected = numbers(x.grad(&gradients).unwrap());
+        assert_close(&numbers(mlp.input_gradient(x)), &expected, 1e-6);
+    }
 }

@@ -18,12 +18,13 @@ use simile_data::{DataError, Split};
 use thiserror::Error;
 
 pub use prepare::Summary;
+pub(crate) use report::duration;
 pub use run_directory::{RunDirectory, RunManifest, Stage, StageRecord};
 
 use crate::config::{ConfigError, RunConfig};
 use crate::files;
 use crate::models::bundle::{Bundle, BundleError};
-use crate::sampling::{self, SampleOptions, SampleSummary, SamplingError, Shard};
+use crate::sampling::{self, Rate, SampleOptions, SampleSummary, SamplingError, Shard};
 use crate::training::{self, TrainingError};
 
 /// A run that cannot start or go on.
@@ -141,8 +142,10 @@ pub struct GenerationRecord {
     pub generation_seconds: f64,
     /// Threads it ran on
     pub threads: usize,
-    /// Events per second on one thread, in batches of the size used
-    pub events_per_second_one_thread: f64,
+    /// Events per second on one thread, one by one
+    pub single: Rate,
+    /// Events per second on one thread, in chunks as they were generated
+    pub chunk: Rate,
 }
 
 /// Runs all stages of a configuration in a new directory, or, with `resume`, what is missing in an existing one.
@@ -226,8 +229,8 @@ pub fn run_stage(
     run.finish(stage, start.elapsed().as_secs_f64())
 }
 
-/// Seconds over which the rate on one thread is measured.
-const RATE_SECONDS: f64 = 1.0;
+/// Seconds over which each rate on one thread is measured.
+const RATE_SECONDS: f64 = 1.2;
 
 fn sample(run: &RunDirectory, device: &Device, observer: &mut dyn Observer) -> Result<(), PipelineError> {
     let bundle = Bundle::load(&run.model(), device)?;
@@ -238,27 +241,16 @@ fn sample(run: &RunDirectory, device: &Device, observer: &mut dyn Observer) -> R
     create_parent(&out)?;
     let SampleSummary { events, generation_seconds, .. } =
         sampling::sample(&bundle, &conditions, &options, device, &out, observer)?;
-    let record = GenerationRecord {
-        events,
-        generation_seconds,
-        threads: rayon::current_num_threads(),
-        events_per_second_one_thread: one_thread_rate(&bundle, &conditions, device)?,
-    };
-    observer.message(&format!("{:.0} events/s on one thread", record.events_per_second_one_thread));
+    let batches = [1, sampling::CHUNK as usize];
+    let rates = sampling::measure_rates(&bundle, &conditions, &batches, RATE_SECONDS, device)?;
+    let [single, chunk] = [rates[0], rates[1]];
+    let threads = rayon::current_num_threads();
+    let record = GenerationRecord { events, generation_seconds, threads, single, chunk };
+    observer.message(&format!(
+        "on one thread {:.0} events/s one by one, {:.0} in chunks of {}",
+        single.events_per_second, chunk.events_per_second, chunk.batch
+    ));
     Ok(files::write_json(&run.generation(), &record)?)
-}
-
-fn one_thread_rate(
-    bundle: &Bundle,
-    conditions: &simile_data::Dataset,
-    device: &Device,
-) -> Result<f64, PipelineError> {
-    let scan = sampling::scan_conditions(bundle, conditions).limit(Some(sampling::CHUNK));
-    let blocks: Result<Vec<_>, DataError> = scan.events()?.collect();
-    let events = simile_data::Events::concat(&blocks?)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be started");
-    Ok(pool
-        .install(|| sampling::throughput(bundle, &events, sampling::CHUNK as usize, RATE_SECONDS, device))?)
 }
 
 fn create_parent(path: &Path) -> Result<(), DataError> {
@@ -270,7 +262,8 @@ fn create_parent(path: &Path) -> Result<(), DataError> {
     })
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PipelineError> {
+/// Reads a JSON file of a run.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, PipelineError> {
     files::read_json(path)
         .map_err(|error| PipelineError::Damaged { path: path.to_path_buf(), reason: error.to_string() })
 }

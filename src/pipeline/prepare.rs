@@ -36,6 +36,9 @@ pub struct Summary {
     pub test: u64,
     /// SHA-256 of every input file, by path
     pub files: BTreeMap<String, String>,
+    /// Those of the files that hold the test events; empty where the test events are a part of all files
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_files: Vec<String>,
     /// Mean time the reference simulation took for an event, in seconds, where the input says
     pub reference_seconds: Option<f64>,
 }
@@ -85,9 +88,9 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
         ..Summary::default()
     };
     for dataset in std::iter::once(&input).chain(&test) {
-        let paths = dataset.files().iter().map(|file| file.path.display().to_string());
-        summary.files.extend(paths.zip(dataset.sha256()?));
+        summary.files.extend(paths(dataset).into_iter().zip(dataset.sha256()?));
     }
+    summary.test_files = test.as_ref().map(paths).unwrap_or_default();
     files::write_json(&run.summary(), &summary)?;
     validate::rehearse(run)?;
     observer.message(&format!(
@@ -95,6 +98,10 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
         summary.train, summary.validation, summary.test
     ));
     Ok(start.elapsed().as_secs_f64())
+}
+
+fn paths(dataset: &Dataset) -> Vec<String> {
+    dataset.files().iter().map(|file| file.path.display().to_string()).collect()
 }
 
 fn scan(dataset: &Dataset, run: &RunDirectory) -> Scan {
@@ -165,7 +172,7 @@ fn fitted_share(
 
 /// An error about a value, with the file of its row, and the row within that file.
 fn in_files(dataset: &Dataset, mut source: PreprocessingError) -> PipelineError {
-    let mut files: Vec<String> = dataset.files().iter().map(|file| file.path.display().to_string()).collect();
+    let mut files = paths(dataset);
     if let PreprocessingError::Value { row, .. } = &mut source {
         for (file, path) in dataset.files().iter().zip(files.clone()) {
             if *row < file.rows {

@@ -1,11 +1,13 @@
 //! Stage 5: draws the figures and writes the report.
 
 use simile_validation::Metrics;
+use simile_validation::plots::format::with_error;
 use simile_validation::plots::{EpochPoint, LatentMap, LearningCurves, write_plots};
 use simile_validation::report::{ReportContext, write_report};
 
 use super::{GenerationRecord, Observer, PipelineError, RunDirectory, Stage, Summary, read};
 use crate::models::bundle::Manifest;
+use crate::sampling::Rate;
 use crate::training::EpochRecord;
 
 pub(super) fn report(run: &RunDirectory, observer: &mut dyn Observer) -> Result<(), PipelineError> {
@@ -57,7 +59,6 @@ fn learning_curves(run: &RunDirectory) -> Result<LearningCurves, PipelineError> 
 fn facts(run: &RunDirectory, manifest: &Manifest) -> Result<Vec<(String, String)>, PipelineError> {
     let summary: Summary = read(&run.summary())?;
     let generation: GenerationRecord = read(&run.generation())?;
-    let rate = generation.events_per_second_one_thread;
     let training = &manifest.training;
     let mut facts = vec![
         ("Input".to_string(), summary.files.keys().cloned().collect::<Vec<_>>().join(", ")),
@@ -79,13 +80,19 @@ fn facts(run: &RunDirectory, manifest: &Manifest) -> Result<Vec<(String, String)
         ),
         (
             "Generation".into(),
-            format!("{rate:.0} events/s on one thread, in batches of {}", crate::sampling::CHUNK),
+            format!(
+                "on one thread {} events/s one by one, {} events/s in chunks of {}; median and spread of {} repetitions",
+                rate(&generation.single),
+                rate(&generation.chunk),
+                generation.chunk.batch,
+                generation.chunk.repetitions
+            ),
         ),
     ];
     if let Some(seconds) = summary.reference_seconds {
         let speed = format!(
             "{:.0} times faster than the reference ({:.3} s an event on one core)",
-            rate * seconds,
+            generation.chunk.events_per_second * seconds,
             seconds
         );
         facts.push(("Speed".into(), speed));
@@ -104,6 +111,11 @@ fn facts(run: &RunDirectory, manifest: &Manifest) -> Result<Vec<(String, String)
     Ok(facts)
 }
 
-fn duration(seconds: f64) -> String {
+fn rate(rate: &Rate) -> String {
+    with_error(rate.events_per_second, rate.spread)
+}
+
+/// A time in seconds or minutes.
+pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 60.0 { format!("{seconds:.1} s") } else { format!("{:.1} min", seconds / 60.0) }
 }

@@ -39,11 +39,10 @@ impl Stage {
         }
     }
 
-    /// The command that runs it on a run directory; `simile sample` and `simile validate` work on any model and files.
+    /// The command that runs it on a run directory; `simile sample` works on any model.
     pub fn command(self) -> &'static str {
         match self {
             Self::Sample => "generate",
-            Self::Validate => "compare",
             _ => self.name(),
         }
     }

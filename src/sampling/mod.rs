@@ -7,6 +7,7 @@
 
 mod conditions;
 mod config;
+mod rate;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -25,6 +26,7 @@ use thiserror::Error;
 
 pub use conditions::scan_conditions;
 pub use config::{SampleOptions, SamplingConfig, Shard};
+pub use rate::{Rate, measure_rates};
 
 use crate::Warn;
 use crate::models::bundle::Bundle;
@@ -219,27 +221,6 @@ fn generate_chunk(
         events.push(name, values)?;
     }
     Ok(events)
-}
-
-/// Events per second for one batch size, measured on conditions repeated from `conditions`.
-pub fn throughput(
-    bundle: &Bundle,
-    conditions: &Events,
-    batch: usize,
-    min_seconds: f64,
-    device: &Device,
-) -> Result<f64, SamplingError> {
-    let positions: Vec<usize> = (0..batch).map(|i| i % conditions.len()).collect();
-    let events = conditions.select_rows(&positions);
-    let run = |i: u64| generate_chunk(bundle, events.clone(), i, 0, device);
-    run(0)?;
-    let start = Instant::now();
-    let mut repeats = 0;
-    while start.elapsed().as_secs_f64() < min_seconds || repeats == 0 {
-        repeats += 1;
-        run(repeats)?;
-    }
-    Ok(repeats as f64 * batch as f64 / start.elapsed().as_secs_f64())
 }
 
 /// Names of columns as slices, for scans.

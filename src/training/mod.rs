@@ -361,7 +361,8 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let source = self.setup.validation;
         let device = self.device.clone().inner();
         let mut noise = random::stream(self.setup.seed, "validation/loss", 0);
-        let step = Step { number: self.optimizer.steps, epoch };
+        // Schedules of the loss are at their end, so that all epochs are judged alike.
+        let step = Step { number: self.optimizer.steps, epoch: usize::MAX };
         let (mut sum, mut events) = (0.0, 0);
         for batch in source.in_order(self.setup.seed, self.setup.config.batch_size) {
             let batch = batch?;

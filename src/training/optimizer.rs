@@ -102,7 +102,7 @@ impl Optimizer {
     }
 
     /// Averaged weights with the shapes of `module`; weights that are not trained are those of the module.
-    pub(super) fn averaged<M: Module>(&self, module: &M) -> Parameters {
+    pub(crate) fn averaged<M: Module>(&self, module: &M) -> Parameters {
         let mut weights = parameters::collect(module);
         for (name, slot) in &self.slots {
             if let Some(weight) = weights.get_mut(name) {
@@ -252,13 +252,14 @@ mod tests {
     use simile_data::random;
 
     use super::*;
-    use crate::kernels::{Activation, MlpShape};
+    use crate::kernels::{Activation, Blocks, MlpShape};
     use crate::nn::{Mlp, MlpConfig};
 
     /// One linear layer: two weights, then the bias.
     fn layer() -> Mlp {
         let activation = Activation::Relu;
-        let shape = MlpShape { inputs: 2, outputs: 1, width: 1, hidden: 0, residual: false, activation };
+        let shape =
+            MlpShape { inputs: 2, outputs: 1, width: 1, hidden: 0, blocks: Blocks::Plain, activation };
         let config = MlpConfig { shape, output_gain: 1.0 };
         config.init(&Device::flex().autodiff(), &mut random::stream(1, "test/init", 0))
     }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_model;
+mod compare;
 mod config;
 mod memory;
 mod program;

@@ -83,7 +83,7 @@ fn single_stages_give_what_a_run_gives() {
     let run = text(toy.run());
     // Another path to the same events, and nothing else, distinguishes this run.
     succeed(&["prepare", &trained_showers().config(), "--out", &run]);
-    for stage in ["train", "generate", "compare", "report"] {
+    for stage in ["train", "generate", "validate", "report"] {
         succeed(&[stage, &run]);
     }
     for file in ["prepared/train.parquet", "model/weights.safetensors", "generated/events.parquet"] {
@@ -160,10 +160,10 @@ fn a_stage_names_the_command_that_must_come_first() {
     succeed(&["prepare", &toy.config(), "--out", &run, "--set", "training.epochs=1"]);
     refuse(toy.folder(), &["generate", &run], &[&format!("run `simile train {run}` first")]);
     succeed(&["train", &run]);
-    refuse(toy.folder(), &["compare", &run], &[&format!("run `simile generate {run}` first")]);
+    refuse(toy.folder(), &["validate", &run], &[&format!("run `simile generate {run}` first")]);
     refuse(toy.folder(), &["report", &run], &[&format!("run `simile generate {run}` first")]);
     succeed(&["generate", &run]);
-    refuse(toy.folder(), &["report", &run], &[&format!("run `simile compare {run}` first")]);
+    refuse(toy.folder(), &["report", &run], &[&format!("run `simile validate {run}` first")]);
     refuse(toy.folder(), &["train", &toy.path("nothing")], &["is no run directory", "manifest.json"]);
 }
 

@@ -59,7 +59,7 @@ fn the_number_of_threads_does_not_matter() {
 #[test]
 fn shards_in_order_equal_one_process() {
     let samples = Samples::new(700);
-    let whole = samples.sample("whole", &["--n", "5000"]);
+    let whole = samples.sample("whole", &["-n", "5000"]);
     let parts = ["1/3", "2/3", "3/3"]
         .map(|shard| samples.sample(&shard.replace('/', "of"), &["--n", "5000", "--shard", shard]));
     let rows: Vec<u64> = parts.iter().map(|part| Dataset::open(&[part]).unwrap().num_rows()).collect();

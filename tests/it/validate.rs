@@ -151,4 +151,9 @@ fn what_cannot_be_compared_is_refused() {
     refuse(pair.folder.path(), &arguments, &["bad.toml", "unknown field `column`"]);
     std::fs::create_dir(&out).unwrap();
     refused("candidate.parquet", &["--columns", "dx"], &["out exists", "--output"]);
+    let either = ["simile validate RUN", "--reference FILE --candidate FILE --output DIR"];
+    refuse(pair.folder.path(), &["validate"], &either);
+    refuse(pair.folder.path(), &["validate", "--reference", &reference, "-o", &out], &either);
+    let both = ["validate", "runs/a", "--reference", &reference];
+    refuse(pair.folder.path(), &both, &["'[RUN]' cannot be used with", "--reference"]);
 }

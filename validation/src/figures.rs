@@ -1,73 +1,106 @@
-//! Names of the figures that gates may limit.
+//! The figures that gates may limit, by name.
 
-use crate::metrics::{C2stMetrics, FeatureMetrics, Metrics};
+use crate::metrics::{C2stMetrics, FeatureMetrics, Metrics, ModeMetrics, ResponseMetrics};
+
+/// A figure that a gate may limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedFigure {
+    /// Name, such as `c2st.voxels.auc`.
+    pub name: String,
+    /// Value.
+    pub value: f64,
+    /// Standard error, where the figure has one.
+    pub error: Option<f64>,
+}
+
+/// Value and standard error of a figure.
+type Value = (f64, Option<f64>);
 
 /// A figure of `T`; `None` where it is not defined.
-type Figure<T> = fn(&T) -> Option<f64>;
+type Figure<T> = fn(&T) -> Option<Value>;
 
 /// Figures of every feature, named `features.<feature>.<figure>`.
 const OF_FEATURE: [(&str, Figure<FeatureMetrics>); 7] = [
-    ("ks.statistic", |feature| Some(feature.ks.statistic)),
-    ("ks.p_value", |feature| feature.ks.p_value),
-    ("chi2.p_value", |feature| feature.chi2.p_value),
-    ("chi2.reduced", |feature| Some(feature.chi2.statistic / feature.chi2.ndf.max(1) as f64)),
-    ("wasserstein.value", |feature| Some(feature.wasserstein.value)),
+    ("ks.statistic", |feature| Some((feature.ks.statistic, None))),
+    ("ks.p_value", |feature| Some((feature.ks.p_value?, None))),
+    ("chi2.p_value", |feature| Some((feature.chi2.p_value?, None))),
+    ("chi2.reduced", |feature| Some((feature.chi2.statistic / feature.chi2.ndf.max(1) as f64, None))),
+    ("wasserstein.value", |feature| Some((feature.wasserstein.value, Some(feature.wasserstein.error)))),
     ("wasserstein.relative", |feature| {
-        Some(feature.wasserstein.value / feature.reference.std.max(f64::MIN_POSITIVE))
+        let unit = feature.reference.std.max(f64::MIN_POSITIVE);
+        Some((feature.wasserstein.value / unit, Some(feature.wasserstein.error / unit)))
     }),
-    ("separation_power", |feature| Some(feature.separation_power.value)),
+    ("separation_power", |feature| Some((feature.separation_power.value, None))),
 ];
 
 /// Figures of every classifier test, named `c2st.<view>.<figure>`.
-const OF_C2ST: [(&str, Figure<C2stMetrics>); 2] =
-    [("auc", |c2st| Some(c2st.auc)), ("auc_excess", |c2st| Some(c2st.auc - c2st.floor))];
+const OF_C2ST: [(&str, Figure<C2stMetrics>); 2] = [
+    ("auc", |c2st| Some((c2st.auc, Some(c2st.error)))),
+    ("auc_excess", |c2st| Some((c2st.auc - c2st.floor, Some(c2st.error.hypot(c2st.floor_error))))),
+];
+
+/// Figures of response and resolution, named `response.<figure>`.
+const OF_RESPONSE: [(&str, Figure<ResponseMetrics>); 2] = [
+    ("mean_deviation", |response| Some((response.mean_deviation, Some(response.mean_deviation_error)))),
+    ("resolution_deviation", |response| {
+        Some((response.resolution_deviation, Some(response.resolution_deviation_error)))
+    }),
+];
+
+/// Figures of the modes, named `modes.<figure>`.
+const OF_MODES: [(&str, Figure<ModeMetrics>); 2] = [
+    ("recovered", |modes| Some((modes.recovered as f64, None))),
+    ("outside", |modes| Some((modes.outside.value, Some(modes.outside.error)))),
+];
 
 /// Largest separation power of all features.
 const MAX_SEPARATION: &str = "features.max_separation_power";
 /// Largest Kolmogorov–Smirnov distance of all features.
 const MAX_KS: &str = "features.max_ks_statistic";
-const MEAN_DEVIATION: &str = "response.mean_deviation";
-const RESOLUTION_DEVIATION: &str = "response.resolution_deviation";
 const CORRELATION: &str = "correlation_distance";
 const KL: &str = "kl";
-const MODES_RECOVERED: &str = "modes.recovered";
-const MODES_OUTSIDE: &str = "modes.outside";
 
 impl Metrics {
-    /// All figures that a gate may limit, with their names. `wasserstein.relative` is the distance in units of the
-    /// reference's standard deviation, `auc_excess` the area above its floor.
-    pub fn figures(&self) -> Vec<(String, f64)> {
-        let c2st = self.global.c2st.iter().flat_map(|test| {
-            OF_C2ST.iter().filter_map(move |(figure, value)| {
-                Some((format!("c2st.{}.{figure}", test.name), value(test)?))
-            })
-        });
-        let response = self.response.iter().flat_map(|response| {
-            [(MEAN_DEVIATION, response.mean_deviation), (RESOLUTION_DEVIATION, response.resolution_deviation)]
-        });
+    /// All figures that a gate may limit. `wasserstein.relative` is the distance in units of the reference's standard
+    /// deviation, `auc_excess` the area above its floor.
+    pub fn figures(&self) -> Vec<NamedFigure> {
+        let c2st =
+            self.global.c2st.iter().flat_map(|test| figures(format!("c2st.{}", test.name), &OF_C2ST, test));
+        let response =
+            self.response.iter().flat_map(|response| figures("response".into(), &OF_RESPONSE, response));
         let correlation = self.global.correlation_distance.map(|figure| (CORRELATION, figure.value));
-        let modes = self.global.modes.iter().flat_map(|modes| {
-            [(MODES_RECOVERED, modes.recovered as f64), (MODES_OUTSIDE, modes.outside.value)]
+        let modes = self.global.modes.iter().flat_map(|modes| figures("modes".into(), &OF_MODES, modes));
+        let kl = self.global.kl.map(|kl| NamedFigure {
+            name: KL.to_owned(),
+            value: kl.value,
+            error: Some(kl.error),
         });
-        let kl = self.global.kl.map(|kl| (KL, kl.value));
         let largest = |value: fn(&FeatureMetrics) -> f64| self.features.iter().map(value).fold(0.0, f64::max);
         let summary = [
             (MAX_SEPARATION, largest(|feature| feature.separation_power.value)),
             (MAX_KS, largest(|feature| feature.ks.statistic)),
         ];
-        let features = self.features.iter().flat_map(|feature| {
-            OF_FEATURE.iter().filter_map(move |(figure, value)| {
-                Some((format!("features.{}.{figure}", feature.feature.name), value(feature)?))
-            })
-        });
-        let named = response
-            .chain(correlation)
-            .chain(modes)
-            .chain(kl)
-            .chain(summary)
-            .map(|(name, value)| (name.to_owned(), value));
-        c2st.chain(named).chain(features).collect()
+        let without_error =
+            |(name, value): (&str, f64)| NamedFigure { name: name.to_owned(), value, error: None };
+        let summary = correlation.into_iter().chain(summary).map(without_error).chain(modes).chain(kl);
+        let features = self
+            .features
+            .iter()
+            .flat_map(|feature| figures(format!("features.{}", feature.feature.name), &OF_FEATURE, feature));
+        c2st.chain(response).chain(summary).chain(features).collect()
     }
+}
+
+/// The figures of `of` that are defined, named after `prefix`.
+fn figures<T>(
+    prefix: String,
+    named: &'static [(&'static str, Figure<T>)],
+    of: &T,
+) -> impl Iterator<Item = NamedFigure> {
+    named.iter().filter_map(move |(figure, value)| {
+        let (value, error) = value(of)?;
+        Some(NamedFigure { name: format!("{prefix}.{figure}"), value, error })
+    })
 }
 
 impl C2stMetrics {

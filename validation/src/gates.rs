@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use simile_data::name_hint;
 
+use crate::figures::NamedFigure;
 use crate::metrics::{Bound, Gate, Metrics, Verdict};
 
 /// One rule of a gates file.
@@ -114,7 +115,7 @@ pub(crate) fn check_gates(rules: &[GateRule], available: &[String]) -> Result<()
 /// When a rule has no limit or names a figure that does not exist.
 pub fn apply_gates(metrics: &mut Metrics, rules: &[GateRule]) -> Result<(), GateError> {
     let figures = metrics.figures();
-    let names: Vec<String> = figures.iter().map(|(name, _)| name.clone()).collect();
+    let names: Vec<String> = figures.iter().map(|figure| figure.name.clone()).collect();
     check_gates(rules, &names)?;
     metrics.gates = rules.iter().flat_map(|rule| judge(rule, &figures)).collect();
     let passed = metrics.gates.iter().all(|gate| gate.passed);
@@ -122,10 +123,11 @@ pub fn apply_gates(metrics: &mut Metrics, rules: &[GateRule]) -> Result<(), Gate
     Ok(())
 }
 
-fn judge(rule: &GateRule, figures: &[(String, f64)]) -> Vec<Gate> {
+fn judge(rule: &GateRule, figures: &[NamedFigure]) -> Vec<Gate> {
+    let figure = figures.iter().find(|figure| figure.name == rule.metric);
     // A figure that is not a number passes no gate.
-    let value = figures.iter().find(|(name, _)| *name == rule.metric).map_or(f64::NAN, |(_, value)| *value);
-    let gate = |bound, limit, passed| Gate { name: rule.metric.clone(), bound, value, limit, passed };
+    let (value, error) = figure.map_or((f64::NAN, None), |figure| (figure.value, figure.error));
+    let gate = |bound, limit, passed| Gate { name: rule.metric.clone(), bound, value, error, limit, passed };
     let max = rule.max.map(|limit| gate(Bound::Max, limit, value <= limit));
     let min = rule.min.map(|limit| gate(Bound::Min, limit, value >= limit));
     max.into_iter().chain(min).collect()

@@ -32,6 +32,7 @@ mod validate;
 
 pub use c2st::{C2stError, C2stOptions, ClassifierError, Labelled, TwoSampleClassifier, c2st};
 pub use error::ValidationError;
+pub use figures::NamedFigure;
 pub use gates::{GateError, GateRule, apply_gates, read_gates};
 pub use histogram::{Binning, Histogram};
 pub use logistic::LogisticClassifier;

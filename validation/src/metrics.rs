@@ -11,7 +11,7 @@ use simile_data::DataError;
 use crate::sample::Feature;
 
 /// Version of the layout of `metrics.json`.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The outcome of a validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -161,10 +161,30 @@ pub struct HistogramContents {
 pub struct ResponseMetrics {
     /// Bins with ascending energy; bins without events in either sample are left out.
     pub bins: Vec<ResponseBin>,
-    /// Largest `|mean_candidate / mean_reference − 1|` over the bins.
+    /// Size of the largest deviation of the mean over the bins.
     pub mean_deviation: f64,
-    /// Largest `|resolution_candidate / resolution_reference − 1|` over the bins.
+    /// Standard error of the mean's deviation in that bin.
+    pub mean_deviation_error: f64,
+    /// Size of the largest deviation of the resolution over the bins.
     pub resolution_deviation: f64,
+    /// Standard error of the resolution's deviation in that bin.
+    pub resolution_deviation_error: f64,
+}
+
+/// A value with its standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// Its standard error.
+    pub error: f64,
+}
+
+impl ResponseMetrics {
+    /// The bin in which a deviation is largest in size.
+    pub fn worst(&self, deviation: impl Fn(&ResponseBin) -> Estimate) -> Option<&ResponseBin> {
+        self.bins.iter().max_by(|a, b| deviation(a).value.abs().total_cmp(&deviation(b).value.abs()))
+    }
 }
 
 /// One bin of incident energy.
@@ -180,6 +200,10 @@ pub struct ResponseBin {
     pub reference: ResponsePoint,
     /// The candidate.
     pub candidate: ResponsePoint,
+    /// `mean_candidate / mean_reference − 1`, the samples taken as independent; 1 where only the reference is zero.
+    pub mean_deviation: Estimate,
+    /// The same for the resolution.
+    pub resolution_deviation: Estimate,
 }
 
 /// Response and resolution of one sample in one bin.
@@ -364,6 +388,8 @@ pub struct Gate {
     pub bound: Bound,
     /// Value found.
     pub value: f64,
+    /// Standard error of the value, for figures that have one.
+    pub error: Option<f64>,
     /// Limit asked for.
     pub limit: f64,
     /// Whether the value keeps the limit.

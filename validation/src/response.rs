@@ -1,6 +1,6 @@
 //! Response (visible over incident energy) and its resolution in bins of incident energy.
 
-use crate::metrics::{ResponseBin, ResponseMetrics, ResponsePoint};
+use crate::metrics::{Estimate, ResponseBin, ResponseMetrics, ResponsePoint};
 use crate::sample::{Feature, FeatureColumn};
 use crate::statistics::moments;
 
@@ -43,21 +43,29 @@ pub(crate) fn response_metrics(
         .enumerate()
         .filter_map(|(i, pair)| bin(reference, candidate, [pair[0], pair[1]], i == last))
         .collect();
-    let largest = |figure: fn(&ResponsePoint) -> f64| {
-        bins.iter().map(|bin| deviation(figure(&bin.candidate), figure(&bin.reference))).fold(0.0, f64::max)
+    let largest = |deviation: fn(&ResponseBin) -> Estimate| {
+        let by_size = |a: &Estimate, b: &Estimate| a.value.abs().total_cmp(&b.value.abs());
+        bins.iter().map(deviation).max_by(by_size)
     };
-    let (mean_deviation, resolution_deviation) =
-        (largest(|point| point.mean), largest(|point| point.resolution));
-    (!bins.is_empty()).then_some(ResponseMetrics { bins, mean_deviation, resolution_deviation })
+    let mean = largest(|bin| bin.mean_deviation)?;
+    let resolution = largest(|bin| bin.resolution_deviation)?;
+    Some(ResponseMetrics {
+        bins,
+        mean_deviation: mean.value.abs(),
+        mean_deviation_error: mean.error,
+        resolution_deviation: resolution.value.abs(),
+        resolution_deviation_error: resolution.error,
+    })
 }
 
-/// `|candidate/reference − 1|`; where the reference is zero, 0 for equality and 1 otherwise.
-fn deviation(candidate: f64, reference: f64) -> f64 {
-    match (candidate, reference) {
-        (candidate, reference) if candidate == reference => 0.0,
-        (_, 0.0) => 1.0,
-        (candidate, reference) => (candidate / reference - 1.0).abs(),
+/// Relative difference of two values with errors. A reference of zero has no relative error.
+fn deviation((candidate, candidate_error): (f64, f64), (reference, reference_error): (f64, f64)) -> Estimate {
+    if reference == 0.0 {
+        return Estimate { value: if candidate == 0.0 { 0.0 } else { 1.0 }, error: 0.0 };
     }
+    let ratio = candidate / reference;
+    let error = (candidate_error / reference).hypot(ratio * reference_error / reference);
+    Estimate { value: ratio - 1.0, error }
 }
 
 fn bin(
@@ -72,7 +80,17 @@ fn bin(
     };
     let (reference, energy_mean) = point(reference, inside)?;
     let (candidate, _) = point(candidate, inside)?;
-    Some(ResponseBin { energy_low: low, energy_high: high, energy_mean, reference, candidate })
+    let mean = |point: &ResponsePoint| (point.mean, point.mean_error);
+    let resolution = |point: &ResponsePoint| (point.resolution, point.resolution_error);
+    Some(ResponseBin {
+        energy_low: low,
+        energy_high: high,
+        energy_mean,
+        mean_deviation: deviation(mean(&candidate), mean(&reference)),
+        resolution_deviation: deviation(resolution(&candidate), resolution(&reference)),
+        reference,
+        candidate,
+    })
 }
 
 /// Response of the events whose energy is `inside`, and their mean energy.
@@ -135,7 +153,24 @@ mod tests {
         let expected = changed.candidate.resolution / (n as f64).sqrt();
         assert!((changed.candidate.resolution_error / expected - 1.0).abs() < 0.1, "σ/√(2n) of n/2 events");
         assert!((found.mean_deviation - 0.03).abs() < 0.003, "{}", found.mean_deviation);
+        assert_eq!(found.worst(|bin| bin.mean_deviation), Some(changed));
+        assert_eq!(found.mean_deviation_error, changed.mean_deviation.error);
+        assert!(changed.resolution_deviation.value < 0.0, "{:?}", changed.resolution_deviation);
+        // Relative errors of the means are 0.05/√(n/2) and 0.041/√(n/2), of the widths 1/√n each.
+        let expected = 1.03 * 0.05f64.hypot(0.0413) / (n as f64 / 2.0).sqrt();
+        assert!((found.mean_deviation_error / expected - 1.0).abs() < 0.05, "{}", found.mean_deviation_error);
+        let expected = (1.0 + changed.resolution_deviation.value) * (2.0 / n as f64).sqrt();
+        let error = found.resolution_deviation_error;
+        assert!((error / expected - 1.0).abs() < 0.1, "{error} {expected}");
         assert!((found.resolution_deviation - 0.175).abs() < 0.03, "{}", found.resolution_deviation);
+    }
+
+    #[test]
+    fn a_reference_of_zero_has_a_finite_deviation() {
+        assert_eq!(deviation((0.1, 0.01), (0.0, 0.0)), Estimate { value: 1.0, error: 0.0 });
+        assert_eq!(deviation((0.0, 0.0), (0.0, 0.0)), Estimate::default());
+        let gone = deviation((0.0, 0.01), (0.1, 0.01));
+        assert!(gone.value == -1.0 && (gone.error - 0.1).abs() < 1e-12, "{gone:?}");
     }
 
     #[test]

@@ -146,7 +146,7 @@ struct View {
 /// Figures that there will be once the classifiers have run, so that a misspelt gate is found before them.
 fn figure_names(metrics: &Metrics, views: &[View]) -> Vec<String> {
     let tests = views.iter().flat_map(|view| C2stMetrics::figure_names(view.name));
-    tests.chain(metrics.figures().into_iter().map(|(name, _)| name)).collect()
+    tests.chain(metrics.figures().into_iter().map(|figure| figure.name)).collect()
 }
 
 /// One data set, read and reduced to features.

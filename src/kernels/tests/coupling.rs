@@ -1,7 +1,7 @@
 use simile_data::random;
 
 use super::super::{
-    Activation, Columns, CouplingShape, MlpShape, Spline, Transform, coupling, coupling_inverse,
+    Activation, Blocks, Columns, CouplingShape, MlpShape, Spline, Transform, coupling, coupling_inverse,
 };
 use super::*;
 
@@ -26,7 +26,7 @@ fn shape([_, features, condition]: [usize; 3], transform: Transform, residual: b
         outputs: (features - kept) * transform.parameters(),
         width: 11,
         hidden: 2,
-        residual,
+        blocks: if residual { Blocks::Residual } else { Blocks::Plain },
         activation: Activation::Relu,
     };
     CouplingShape { columns, transform, mlp }

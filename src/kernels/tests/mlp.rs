@@ -1,6 +1,6 @@
 use simile_data::random;
 
-use super::super::{Activation, MlpShape, mlp};
+use super::super::{Activation, Blocks, MlpShape, mlp};
 use super::*;
 
 const ACTIVATIONS: [Activation; 5] =
@@ -16,12 +16,21 @@ const SHAPES: [[usize; 4]; 7] = [
     [130, 1, 3, 9],
     [257, 31, 16, 65],
 ];
-/// Hidden layers or blocks, and whether they are residual.
-const DEPTHS: [(usize, bool); 5] = [(0, false), (1, false), (2, false), (1, true), (2, true)];
+/// Hidden layers or blocks.
+const DEPTHS: [(usize, Blocks); 7] = [
+    (0, Blocks::Plain),
+    (1, Blocks::Plain),
+    (2, Blocks::Plain),
+    (1, Blocks::Residual),
+    (2, Blocks::Residual),
+    (1, Blocks::LayerNorm),
+    (2, Blocks::LayerNorm),
+];
 
-/// Sums of up to 257 products in `f32`; 1 − y² loses digits where a tanh saturates.
+/// Sums of up to 257 products in `f32`; 1 − y² loses digits where a tanh saturates, and the derivative of GELU where it
+/// crosses zero.
 fn tolerance(activation: Activation) -> f64 {
-    if activation == Activation::Tanh { 1e-4 } else { 2e-5 }
+    if matches!(activation, Activation::Tanh | Activation::Gelu) { 1e-4 } else { 2e-5 }
 }
 
 fn network(shape: MlpShape) -> impl Fn(&[Tensor<2>]) -> Tensor<2> + Sync {
@@ -42,10 +51,10 @@ fn networks_agree_with_the_reference_and_finite_differences() {
     let mut rng = random::stream(1, "test/mlp", 0);
     let mut case = 0;
     for activation in ACTIVATIONS {
-        for (hidden, residual) in DEPTHS {
+        for (hidden, blocks) in DEPTHS {
             for [rows, inputs, width, outputs] in SHAPES {
                 case += 1;
-                let shape = MlpShape { inputs, outputs, width, hidden, residual, activation };
+                let shape = MlpShape { inputs, outputs, width, hidden, blocks, activation };
                 let layouts = [0, 1].map(|shift| LAYOUTS[(case + shift) % LAYOUTS.len()]);
                 let [x, weights, upstream] = self::inputs(rows, shape, layouts, &mut rng);
                 let name = format!("{rows} rows, {shape:?} {layouts:?}");
@@ -59,7 +68,8 @@ fn networks_agree_with_the_reference_and_finite_differences() {
 fn activations_saturate_and_keep_nan() {
     let device = Device::flex();
     let identity = |activation| {
-        let shape = MlpShape { inputs: 1, outputs: 1, width: 1, hidden: 1, residual: false, activation };
+        let shape =
+            MlpShape { inputs: 1, outputs: 1, width: 1, hidden: 1, blocks: Blocks::Plain, activation };
         let x = [[-1e30f32], [-200.0], [0.0], [200.0], [1e30], [f32::NAN]];
         // Both layers are the identity.
         let weights = Tensor::<1>::from_data([1.0f32, 0.0, 1.0, 0.0], &device);
@@ -86,7 +96,8 @@ fn activations_saturate_and_keep_nan() {
 fn networks_do_not_depend_on_threads() {
     let mut rng = random::stream(2, "test/mlp", 0);
     for activation in ACTIVATIONS {
-        let shape = MlpShape { inputs: 19, outputs: 7, width: 33, hidden: 2, residual: true, activation };
+        let shape =
+            MlpShape { inputs: 19, outputs: 7, width: 33, hidden: 2, blocks: Blocks::Residual, activation };
         let [x, weights, upstream] = inputs(1000, shape, [Layout::Ordered; 2], &mut rng);
         let inputs = [x, weights];
         assert_same_on_any_threads(&format!("{activation:?}"), || {

@@ -3,7 +3,7 @@
 use super::axis::{signed, superscript};
 
 /// `value` with `digits` significant digits; powers of ten outside 10⁻⁴ … 10⁶; a dash where it is not finite.
-pub(crate) fn significant(value: f64, digits: usize) -> String {
+pub fn significant(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return "–".into();
     }
@@ -20,7 +20,7 @@ pub(crate) fn significant(value: f64, digits: usize) -> String {
 }
 
 /// `value ± error`, both to the second significant digit of the error; three digits of `value` without an error.
-pub(crate) fn with_error(value: f64, error: f64) -> String {
+pub fn with_error(value: f64, error: f64) -> String {
     if !(error.is_finite() && error > 0.0 && value.is_finite()) {
         return significant(value, 3);
     }
@@ -59,7 +59,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// A count with commas between groups of three digits.
-pub(crate) fn count(number: usize) -> String {
+pub fn count(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -7,8 +7,9 @@ mod axis;
 mod color_bar;
 mod curves;
 mod font;
-pub(crate) mod format;
+pub mod format;
 mod indexed;
+mod labels;
 mod latent;
 mod legend;
 mod overlay;
@@ -23,6 +24,7 @@ mod scene;
 mod sections;
 mod shower;
 mod spectrum;
+mod trade_off;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,7 @@ use simile_data::DataError;
 pub use curves::{EpochPoint, LearningCurves};
 pub(crate) use font::REGULAR as FONT;
 pub use latent::LatentMap;
+pub use trade_off::{Contender, Limited, TradeOff, write_trade_off};
 
 use crate::metrics::Metrics;
 use scene::Scene;

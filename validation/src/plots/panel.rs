@@ -50,11 +50,11 @@ impl Panel {
         self.top + self.height * (1.0 - self.y.fraction(y))
     }
 
-    fn right(&self) -> f64 {
+    pub(crate) fn right(&self) -> f64 {
         self.left + self.width
     }
 
-    fn bottom(&self) -> f64 {
+    pub(crate) fn bottom(&self) -> f64 {
         self.top + self.height
     }
 
@@ -66,8 +66,13 @@ impl Panel {
 
     /// Frame, ticks on all four sides, and labels; `x_labels` is false for the upper of two stacked panels.
     pub(crate) fn frame(&self, scene: &mut Scene, x_labels: bool) {
-        self.x_ticks(scene, x_labels);
         self.y_ticks(scene);
+        self.frame_of_rows(scene, x_labels);
+    }
+
+    /// Frame with ticks on the horizontal axis alone, for rows that have names instead.
+    pub(crate) fn frame_of_rows(&self, scene: &mut Scene, x_labels: bool) {
+        self.x_ticks(scene, x_labels);
         let (left, right, top, bottom) = (self.left, self.right(), self.top, self.bottom());
         let corners =
             vec![(left, top), (right, top), (right, bottom), (left, bottom), (left, top), (right, top)];

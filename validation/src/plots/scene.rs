@@ -15,6 +15,9 @@ pub(crate) const GREY_FILL: Color = [224, 224, 224];
 /// Blue and vermilion of the palette of Okabe and Ito (2008), distinct for every kind of colour vision.
 pub(crate) const BLUE: Color = [0, 114, 178];
 pub(crate) const ORANGE: Color = [213, 94, 0];
+/// Bluish green of the same palette, and its reddish purple darkened for thin lines.
+pub(crate) const GREEN: Color = [0, 158, 115];
+pub(crate) const PURPLE: Color = [150, 60, 110];
 
 /// A point in figure coordinates.
 pub(crate) type Point = (f64, f64);
@@ -32,6 +35,8 @@ pub(crate) enum Anchor {
 pub(crate) enum Marker {
     Disc,
     Square,
+    Triangle,
+    Diamond,
 }
 
 /// One line of text.
@@ -114,6 +119,14 @@ impl Scene {
             Marker::Square => {
                 let half = 0.9 * radius;
                 self.boxes(vec![[x - half, y - half, x + half, y + half]], color);
+            }
+            Marker::Triangle => {
+                let (half, low) = (1.1 * radius, y + 0.8 * radius);
+                self.polygon(vec![(x, y - 1.2 * radius), (x + half, low), (x - half, low)], color);
+            }
+            Marker::Diamond => {
+                let half = 1.25 * radius;
+                self.polygon(vec![(x, y - half), (x + half, y), (x, y + half), (x - half, y)], color);
             }
         }
     }

@@ -137,10 +137,21 @@ fn response() -> ResponseMetrics {
                 energy_mean: energy,
                 reference: point(1.0, 1.0),
                 candidate: point(1.0007, if bin == 0 { 0.96 } else { 0.97 }),
+                mean_deviation: Estimate { value: 0.0007, error: 1.41 * resolution / 50.0 },
+                resolution_deviation: Estimate {
+                    value: if bin == 0 { -0.04 } else { -0.03 },
+                    error: 1.39 / 70.0,
+                },
             }
         })
         .collect();
-    ResponseMetrics { bins, mean_deviation: 0.0007, resolution_deviation: 0.04 }
+    ResponseMetrics {
+        bins,
+        mean_deviation: 0.0007,
+        mean_deviation_error: 0.0024,
+        resolution_deviation: 0.04,
+        resolution_deviation_error: 0.020,
+    }
 }
 
 fn classifier(name: &str, auc: f64) -> C2stMetrics {
@@ -262,6 +273,7 @@ pub(crate) fn example() -> Metrics {
         name: name.into(),
         bound: Bound::Max,
         value,
+        error: name.starts_with("c2st").then_some(0.004),
         limit,
         passed,
     };
@@ -497,18 +509,19 @@ fn no_text_overlaps_another_or_leaves_the_figure() {
     long.features[0].feature.label = "Energy-weighted radial width of the shower over all layers".into();
     for metrics in [example(), long] {
         for draft in drafts(&metrics, Some(&example_curves()), Some(&example_latents())) {
-            let boxes = text_boxes(&draft.scene);
-            for (index, (text, [left, top, right, bottom])) in boxes.iter().enumerate() {
-                let inside = *left >= 0.0
-                    && *top >= 0.0
-                    && *right <= draft.scene.width
-                    && *bottom <= draft.scene.height;
-                assert!(inside, "{}: “{text}” leaves the figure", draft.name);
-                for (other, [l, t, r, b]) in &boxes[index + 1..] {
-                    let apart = right <= l || r <= left || bottom <= t || b <= top;
-                    assert!(apart, "{}: “{text}” overlaps “{other}”", draft.name);
-                }
-            }
+            assert_no_text_overlaps(&draft.name, &draft.scene);
+        }
+    }
+}
+
+pub(super) fn assert_no_text_overlaps(name: &str, scene: &Scene) {
+    let boxes = text_boxes(scene);
+    for (index, (text, [left, top, right, bottom])) in boxes.iter().enumerate() {
+        let inside = *left >= 0.0 && *top >= 0.0 && *right <= scene.width && *bottom <= scene.height;
+        assert!(inside, "{name}: “{text}” leaves the figure");
+        for (other, [l, t, r, b]) in &boxes[index + 1..] {
+            let apart = right <= l || r <= left || bottom <= t || b <= top;
+            assert!(apart, "{name}: “{text}” overlaps “{other}”");
         }
     }
 }

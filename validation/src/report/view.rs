@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::ReportContext;
 use crate::metrics::{
-    Bound, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, ResponseBin, ResponsePoint, SampleInfo,
-    Share, Verdict,
+    Bound, Estimate, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, ResponseBin, ResponseMetrics,
+    SampleInfo, Share, Verdict,
 };
 use crate::plots::format::{count, probability, significant, titled, with_error};
 use crate::plots::{Figure, LearningCurves};
@@ -43,9 +43,23 @@ fn failure(gate: &Gate) -> String {
     };
     match gate.value.is_finite() {
         true => {
-            format!("{} is {}, {side} limit {}.", gate.name, value_beside(gate.value, gate.limit), gate.limit)
+            format!("{} is {}, {side} limit {}.", gate.name, gate_value(gate), gate.limit)
         }
         false => format!("{} has no value, so it cannot keep its limit {}.", gate.name, gate.limit),
+    }
+}
+
+/// The value, with its error where it has one.
+fn gate_value(gate: &Gate) -> String {
+    let exact = value_beside(gate.value, gate.limit);
+    let Some(error) = gate.error.filter(|error| *error > 0.0) else {
+        return exact;
+    };
+    let text = with_error(gate.value, error);
+    // Rounded to its error a value may seem to lie on its limit.
+    match text.split(" ± ").next().map(str::parse::<f64>) {
+        Some(Ok(rounded)) if rounded == gate.limit => format!("{exact} ± {}", significant(error, 2)),
+        _ => text,
     }
 }
 
@@ -72,7 +86,7 @@ pub(super) fn gates(metrics: &Metrics) -> Vec<GateView> {
         .into_iter()
         .map(|gate| GateView {
             name: gate.name.clone(),
-            value: value_beside(gate.value, gate.limit),
+            value: gate_value(gate),
             limit: format!("{} {}", sign(gate.bound), gate.limit),
             passed: gate.passed,
         })
@@ -99,10 +113,8 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         })
         .collect();
     if let Some(response) = &metrics.response {
-        cards.extend(deviation("Mean response", &response.bins, |point| (point.mean, point.mean_error)));
-        cards.extend(deviation("Energy resolution", &response.bins, |point| {
-            (point.resolution, point.resolution_error)
-        }));
+        cards.extend(deviation("Mean response", response, |bin| bin.mean_deviation));
+        cards.extend(deviation("Energy resolution", response, |bin| bin.resolution_deviation));
     }
     cards.extend(metrics.global.modes.iter().flat_map(mode_cards));
     cards.extend(metrics.global.kl.map(|kl| CardView {
@@ -181,20 +193,11 @@ pub(super) fn modes(metrics: &Metrics) -> Vec<ModeView> {
 /// The largest relative deviation over the bins of incident energy, with its statistical error.
 fn deviation(
     name: &str,
-    bins: &[ResponseBin],
-    quantity: fn(&ResponsePoint) -> (f64, f64),
+    response: &ResponseMetrics,
+    quantity: fn(&ResponseBin) -> Estimate,
 ) -> Option<CardView> {
-    let deviation = |bin: &ResponseBin| {
-        let ((reference, reference_error), (candidate, candidate_error)) =
-            (quantity(&bin.reference), quantity(&bin.candidate));
-        let ratio = candidate / reference;
-        (ratio - 1.0, ratio.abs() * (reference_error / reference).hypot(candidate_error / candidate))
-    };
-    let (bin, (value, error)) = bins
-        .iter()
-        .map(|bin| (bin, deviation(bin)))
-        .filter(|(_, (value, _))| value.is_finite())
-        .max_by(|a, b| a.1.0.abs().total_cmp(&b.1.0.abs()))?;
+    let bin = response.worst(quantity)?;
+    let Estimate { value, error } = quantity(bin);
     Some(CardView {
         name: format!("{name}, largest deviation"),
         value: format!("({}) %", with_error(100.0 * value, 100.0 * error)),
@@ -202,7 +205,7 @@ fn deviation(
             "at {}–{} MeV, of {} bins; the error is that of both samples",
             significant(bin.energy_low, 3),
             significant(bin.energy_high, 3),
-            bins.len()
+            response.bins.len()
         ),
     })
 }
@@ -380,6 +383,21 @@ mod tests {
         assert_eq!(value_beside(0.53004, 0.53), "0.53004");
         assert_eq!(value_beside(0.552, 0.54), "0.552");
         assert_eq!(value_beside(0.5, 0.5), "0.500");
+    }
+
+    #[test]
+    fn a_gate_shows_the_error_of_its_value() {
+        let gate = |value, error| Gate {
+            name: "c2st.voxels.auc".into(),
+            bound: Bound::Max,
+            value,
+            error,
+            limit: 0.53,
+            passed: false,
+        };
+        assert_eq!(gate_value(&gate(0.552, Some(0.004))), "0.5520 ± 0.0040");
+        assert_eq!(gate_value(&gate(0.53004, Some(0.004))), "0.53004 ± 0.0040");
+        assert_eq!(gate_value(&gate(0.552, None)), "0.552");
     }
 
     #[test]

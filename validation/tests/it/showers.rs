@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use simile_data::Dataset;
-use simile_validation::metrics::{FeatureMetrics, Verdict};
+use simile_validation::metrics::{FeatureMetrics, SCHEMA_VERSION, Verdict};
 use simile_validation::{
     GateRule, LogisticClassifier, Metrics, TwoSampleClassifier, ValidateOptions, validate,
 };
@@ -83,8 +83,8 @@ fn truth_against_truth_passes_and_survives_json() {
     let value = |metrics: &Metrics| serde_json::to_value(metrics).expect("JSON");
     assert_close(&value(&read), &value(&metrics));
     let text = std::fs::read_to_string(&path).expect("a file");
-    std::fs::write(&path, text.replace("\"schema_version\": 1", "\"schema_version\": 99"))
-        .expect("space on disk");
+    let current = format!("\"schema_version\": {SCHEMA_VERSION}");
+    std::fs::write(&path, text.replacen(&current, "\"schema_version\": 99", 1)).expect("space on disk");
     assert!(Metrics::read(&path).expect_err("another version").to_string().contains("version 99"));
 }
 

@@ -1,0 +1,97 @@
+//! Generator and critic: what the models with an adversary share.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+
+use super::network::{ActivationKind, NetworkConfig, check_count};
+use super::{Batch, GroupSpace, Step, Turn, normal_noise};
+use crate::config::ConfigError;
+use crate::nn::Mlp;
+
+/// Shape of [`Players`]: dimensions of the noise, the two networks, and steps of the critic for every step of the
+/// generator.
+pub(super) struct PlayersConfig {
+    pub(super) latents: usize,
+    pub(super) generator: NetworkConfig,
+    pub(super) critic: NetworkConfig,
+    pub(super) critic_steps: usize,
+}
+
+impl Default for PlayersConfig {
+    /// Five steps of the critic as in Gulrajani et al. 2017.
+    fn default() -> Self {
+        let critic = NetworkConfig { activation: ActivationKind::LeakyRelu, ..NetworkConfig::default() };
+        Self { latents: 32, generator: NetworkConfig::default(), critic, critic_steps: 5 }
+    }
+}
+
+impl PlayersConfig {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        check_count("latents", self.latents)?;
+        self.generator.check("generator")?;
+        self.critic.check("critic")?;
+        check_count("critic_steps", self.critic_steps)
+    }
+
+    pub(super) fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Players {
+        let GroupSpace { conditions, targets } = space;
+        Players {
+            generator: self.generator.mlp(self.latents + conditions, targets).init(device, rng),
+            critic: self.critic.mlp(targets + conditions, 1).init(device, rng),
+            latents: self.latents,
+            critic_steps: self.critic_steps as u64,
+        }
+    }
+}
+
+/// Generator G(z, c) and critic D(x, c).
+#[derive(Module, Debug)]
+pub(super) struct Players {
+    pub(super) generator: Mlp,
+    pub(super) critic: Mlp,
+    #[module(skip)]
+    latents: usize,
+    #[module(skip)]
+    critic_steps: u64,
+}
+
+impl Players {
+    /// Who learns: the critic a number of times, then the generator once.
+    pub(super) fn turn(&self, step: Step) -> Turn {
+        if step.number % (self.critic_steps + 1) < self.critic_steps { Turn::Main } else { Turn::Generator }
+    }
+
+    pub(super) fn noise_width(&self) -> usize {
+        self.latents
+    }
+
+    /// G(z, c)
+    pub(super) fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.generator.forward(Tensor::cat(vec![noise, condition], 1))
+    }
+
+    /// Targets for the conditions of a batch, of which the generator learns.
+    pub(super) fn fake(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Tensor<2> {
+        let noise = normal_noise(batch.len(), self.latents, &batch.target.device(), rng);
+        self.generate(noise, batch.condition.clone())
+    }
+
+    /// Targets for the conditions of a batch, of which the generator does not learn.
+    pub(super) fn fixed_fake(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Tensor<2> {
+        let generator = self.generator.clone().no_grad();
+        let noise = normal_noise(batch.len(), self.latents, &batch.target.device(), rng);
+        generator.forward(Tensor::cat(vec![noise, batch.condition.clone()], 1)).detach()
+    }
+
+    /// D(x, c), `[batch, 1]`, of which the critic learns.
+    pub(super) fn score(&self, target: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
+        self.critic.forward(Tensor::cat(vec![target, condition.clone()], 1))
+    }
+
+    /// D(x, c), `[batch, 1]`, of which the critic does not learn.
+    pub(super) fn fixed_score(&self, target: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
+        let critic = self.critic.clone().no_grad();
+        critic.forward(Tensor::cat(vec![target, condition.clone()], 1))
+    }
+}

@@ -1,0 +1,151 @@
+//! Denoising diffusion (Ho, Jain, Abbeel 2020, arXiv:2006.11239) with the cosine schedule (Nichol & Dhariwal 2021,
+//! arXiv:2102.09672) and the deterministic sampler DDIM (Song, Meng, Ermon 2020, arXiv:2010.02502).
+//!
+//! Data x are noised to x_t = α_t·x + σ_t·ε with α_t = cos(φ_t)/cos(φ_0), φ_t = π/2·(t + s)/(1 + s), s = 0.008, t in \[0,
+//! 1\], and α² + σ² = 1. The prediction of the noise is minimised: L = E‖ε̂(x_t, t; c) − ε‖² per target dimension. It is
+//! written as ε̂ = σ_t·x_t + α_t·F(x_t, t; c), F the network, so that the data it implies, x̂ = (x_t − σ_t·ε̂)/α_t =
+//! α_t·x_t − σ_t·F, are well-conditioned at all times (Salimans & Ho 2022, arXiv:2202.00512). Generation walks from t = 1
+//! to 0 in N steps, each to x′ = α′·x̂ + σ′·ε̂.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::flow_matching::spread_times;
+use super::network::{NetworkConfig, check_count};
+use super::{Batch, GroupSpace, Loss, Step, Surrogate, normal_noise};
+use crate::config::ConfigError;
+use crate::nn::{TIME_FEATURES, TimeNetwork};
+
+/// How much the error of the predicted noise counts at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Weighting {
+    /// The same at all times (Ho, Jain, Abbeel 2020).
+    Noise,
+    /// By 1/α_t², which is the error of the velocity α_t·ε − σ_t·x (Salimans & Ho 2022): much noise, where the coarse
+    /// features are decided, counts more.
+    #[default]
+    Velocity,
+}
+
+/// Shape of a [`Diffusion`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiffusionConfig {
+    /// Network of the noise.
+    pub network: NetworkConfig,
+    /// Steps of the sampler, each of one evaluation of the network.
+    pub steps: usize,
+    /// How much times count.
+    pub weighting: Weighting,
+}
+
+impl Default for DiffusionConfig {
+    /// DDIM, of first order, wants about a hundred steps.
+    fn default() -> Self {
+        Self {
+            network: NetworkConfig { width: 512, hidden: 3, ..NetworkConfig::default() },
+            steps: 100,
+            weighting: Weighting::default(),
+        }
+    }
+}
+
+impl DiffusionConfig {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    /// Names the key and the allowed range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.network.check("network")?;
+        check_count("steps", self.steps)
+    }
+
+    /// Draws the weights.
+    pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Diffusion {
+        let inputs = space.targets + TIME_FEATURES + space.conditions;
+        let network = TimeNetwork::init(self.network.mlp(inputs, space.targets), device, rng);
+        Diffusion { network, targets: space.targets, steps: self.steps, weighting: self.weighting }
+    }
+}
+
+/// See the module documentation.
+#[derive(Module, Debug)]
+pub struct Diffusion {
+    network: TimeNetwork,
+    #[module(skip)]
+    targets: usize,
+    #[module(skip)]
+    steps: usize,
+    #[module(skip)]
+    weighting: Weighting,
+}
+
+/// Keeps the first steps of the noise small (Nichol & Dhariwal 2021).
+const OFFSET: f64 = 0.008;
+
+/// (α_t, σ_t), `[batch, 1]` each.
+fn signal_and_noise(time: Tensor<2>) -> [Tensor<2>; 2] {
+    let scale = std::f64::consts::FRAC_PI_2 / (1.0 + OFFSET);
+    let signal = ((time + OFFSET) * scale).cos() / (OFFSET * scale).cos();
+    let noise = (signal.clone().square() * -1.0 + 1.0).clamp_min(0.0).sqrt();
+    [signal, noise]
+}
+
+/// What the network makes of x_t.
+struct Prediction {
+    data: Tensor<2>,
+    noise: Tensor<2>,
+}
+
+impl Diffusion {
+    fn predict(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Prediction {
+        let [signal, rest] = signal_and_noise(time.clone());
+        let f = self.network.forward(x.clone(), time, condition);
+        Prediction {
+            data: x.clone() * signal.clone() - f.clone() * rest.clone(),
+            noise: x * rest + f * signal,
+        }
+    }
+
+    fn times(&self) -> impl Iterator<Item = [f64; 2]> + use<> {
+        let steps = self.steps as f64;
+        (0..self.steps).map(move |i| [i, i + 1].map(|i| 1.0 - i as f64 / steps))
+    }
+}
+
+impl Surrogate for Diffusion {
+    const LOSS_LABEL: &'static str = "mean square error of the noise, weighted";
+
+    fn loss(&self, batch: &Batch, _: Step, rng: &mut ChaCha8Rng) -> Loss {
+        let device = batch.target.device();
+        let time = spread_times(batch.len(), &device, rng);
+        let noise = normal_noise(batch.len(), self.targets, &device, rng);
+        let [signal, rest] = signal_and_noise(time.clone());
+        let x = batch.target.clone() * signal.clone() + noise.clone() * rest.clone();
+        let error = match self.weighting {
+            Weighting::Noise => self.predict(x, time, batch.condition.clone()).noise - noise,
+            Weighting::Velocity => {
+                let velocity = noise * signal - batch.target.clone() * rest;
+                self.network.forward(x, time, batch.condition.clone()) - velocity
+            }
+        };
+        Loss::of(batch.mean(error.square().mean_dim(1)))
+    }
+
+    fn noise_width(&self) -> usize {
+        self.targets
+    }
+
+    fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        let at = |time| Tensor::full([noise.dims()[0], 1], time, &noise.device());
+        self.times().fold(noise.clone(), |x, [from, to]| {
+            let Prediction { data, noise } = self.predict(x, at(from), condition.clone());
+            let [signal, rest] = signal_and_noise(at(to));
+            data * signal + noise * rest
+        })
+    }
+}

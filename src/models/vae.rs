@@ -1,0 +1,271 @@
+//! Conditional variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114; Sohn, Lee, Yan 2015).
+//!
+//! A latent z decides, with the condition c, the target x: p(x|c) = ∫ p(x|z, c)·p(z|c) dz. An encoder q(z|x, c), a normal
+//! distribution with diagonal covariance, guesses z, and the loss is −ELBO per target dimension,
+//!
+//! ELBO = E_q\[log p(x|z, c)\] − β·KL(q(z|x, c) ‖ p(z|c)).
+//!
+//! The observation is normal with a learned variance for every target (Rybkin, Daniilidis, Levine 2020,
+//! arXiv:2006.13202) or Bernoulli; targets that encode a category are categorical. The prior is standard normal or a
+//! flow. Free bits λ (Kingma et al. 2016, arXiv:1606.04934) leave every latent λ nats at no cost. log p(x|c) is estimated
+//! with importance weights (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519).
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, activation};
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::network::{NetworkConfig, check_count, check_not_negative};
+use super::{Batch, Flow, FlowConfig, GroupSpace, Loss, Step, Surrogate, normal_noise};
+use crate::config::ConfigError;
+use crate::kernels;
+use crate::nn::Mlp;
+
+/// Distribution of a target given the latent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    /// Normal with a learned variance for every target.
+    #[default]
+    Gaussian,
+    /// Of targets in \[0, 1\], as those of black-and-white images.
+    Bernoulli,
+}
+
+/// Shape of a [`Vae`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct VaeConfig {
+    /// Latent dimensions.
+    pub latents: usize,
+    /// Network of q(z|x, c).
+    pub encoder: NetworkConfig,
+    /// Network of p(x|z, c).
+    pub decoder: NetworkConfig,
+    /// Distribution of a target given the latent.
+    pub likelihood: Likelihood,
+    /// Draw targets from that distribution; otherwise its mean is what is generated.
+    pub observation_noise: bool,
+    /// Weight of the KL divergence.
+    pub beta: f64,
+    /// Epochs in which that weight rises from 0 to `beta`.
+    pub warm_up: usize,
+    /// Nats of the KL divergence that cost nothing, for every latent dimension.
+    pub free_bits: f64,
+    /// Flow of the prior p(z|c); standard normal without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior: Option<FlowConfig>,
+}
+
+impl Default for VaeConfig {
+    fn default() -> Self {
+        Self {
+            latents: 16,
+            encoder: NetworkConfig::default(),
+            decoder: NetworkConfig::default(),
+            likelihood: Likelihood::Gaussian,
+            observation_noise: true,
+            beta: 1.0,
+            warm_up: 0,
+            free_bits: 0.0,
+            prior: None,
+        }
+    }
+}
+
+impl VaeConfig {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    /// Names the key and the allowed range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_count("latents", self.latents)?;
+        self.encoder.check("encoder")?;
+        self.decoder.check("decoder")?;
+        check_not_negative("beta", self.beta)?;
+        check_not_negative("free_bits", self.free_bits)?;
+        self.prior.as_ref().map_or(Ok(()), FlowConfig::check)
+    }
+
+    /// Draws the weights.
+    pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Vae {
+        let GroupSpace { conditions, targets } = space;
+        let latents = self.latents;
+        let prior_space = GroupSpace { conditions, targets: latents };
+        Vae {
+            encoder: self.encoder.mlp(targets + conditions, 2 * latents).init(device, rng),
+            decoder: self.decoder.mlp(latents + conditions, targets).init(device, rng),
+            log_sigma: Param::from_tensor(Tensor::zeros([1, targets], device)),
+            prior: self.prior.as_ref().map(|prior| prior.init(prior_space, device, rng)),
+            config: self.clone(),
+            targets,
+        }
+    }
+}
+
+/// See the module documentation.
+#[derive(Module, Debug)]
+pub struct Vae {
+    encoder: Mlp,
+    decoder: Mlp,
+    /// Of the observation
+    log_sigma: Param<Tensor<2>>,
+    prior: Option<Flow>,
+    #[module(skip)]
+    config: VaeConfig,
+    #[module(skip)]
+    targets: usize,
+}
+
+/// Bounds of log σ of a code: beyond them it would be a point, or no code at all.
+const CODE_LOG_SIGMA: f64 = 7.0;
+/// Smallest log σ of an observation: a target that is always the same would be infinitely likely.
+const MIN_LOG_SIGMA: f64 = -7.0;
+/// Importance samples of an estimate of log p(x|c).
+const IMPORTANCE_SAMPLES: usize = 64;
+
+/// ½ log 2π
+const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
+
+/// log N(ε; 0, 1) of ε = (x − μ)/σ, without −log σ.
+fn log_normal(pull: Tensor<2>) -> Tensor<2> {
+    pull.square() * -0.5 - HALF_LOG_2PI
+}
+
+/// Mean and log σ of q(z|x, c), `[batch, latents]` each.
+struct Code {
+    mean: Tensor<2>,
+    log_sigma: Tensor<2>,
+}
+
+impl Vae {
+    fn encode(&self, target: Tensor<2>, condition: Tensor<2>) -> Code {
+        let latents = self.config.latents;
+        let out = self.encoder.forward(Tensor::cat(vec![target, condition], 1));
+        Code {
+            mean: out.clone().narrow(1, 0, latents),
+            log_sigma: out.narrow(1, latents, latents).clamp(-CODE_LOG_SIGMA, CODE_LOG_SIGMA),
+        }
+    }
+
+    /// Mean of p(x|z, c), or its logits.
+    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.decoder.forward(Tensor::cat(vec![latent, condition], 1))
+    }
+
+    fn observation_log_sigma(&self) -> Tensor<2> {
+        self.log_sigma.val().clamp_min(MIN_LOG_SIGMA)
+    }
+
+    /// log p(x|z, c), `[batch, 1]`.
+    fn log_likelihood(&self, target: Tensor<2>, decoded: Tensor<2>) -> Tensor<2> {
+        let each = match self.config.likelihood {
+            Likelihood::Gaussian => {
+                let log_sigma = self.observation_log_sigma();
+                log_normal((target - decoded) / log_sigma.clone().exp()) - log_sigma
+            }
+            Likelihood::Bernoulli => target * decoded.clone() - activation::softplus(decoded, 1.0),
+        };
+        each.sum_dim(1)
+    }
+
+    /// log p(z|c), `[batch, 1]`.
+    fn log_prior(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        match &self.prior {
+            Some(flow) => flow.log_prob(latent, condition),
+            None => log_normal(latent).sum_dim(1),
+        }
+    }
+
+    /// KL(q ‖ p) of every event `[batch, 1]`: for a standard normal prior by formula, with free bits for every latent
+    /// (on its mean over the batch), else estimated from the drawn z, with free bits in all.
+    fn divergence(&self, batch: &Batch, code: &Code, latent: &Tensor<2>, pull: &Tensor<2>) -> Tensor<2> {
+        let free = self.config.free_bits;
+        if self.prior.is_some() {
+            let log_code = (log_normal(pull.clone()) - code.log_sigma.clone()).sum_dim(1);
+            let divergence = log_code - self.log_prior(latent.clone(), batch.condition.clone());
+            return if free > 0.0 {
+                at_least(divergence, free * self.config.latents as f64)
+            } else {
+                divergence
+            };
+        }
+        let variance = (code.log_sigma.clone() * 2.0).exp();
+        let each = (code.mean.clone().square() + variance - code.log_sigma.clone() * 2.0 - 1.0) * 0.5;
+        if free > 0.0 { at_least(each, free).sum_dim(1) } else { each.sum_dim(1) }
+    }
+
+    fn beta(&self, epoch: usize) -> f64 {
+        let VaeConfig { beta, warm_up, .. } = self.config;
+        if epoch > warm_up { beta } else { beta * epoch as f64 / (warm_up + 1) as f64 }
+    }
+}
+
+/// Quantities `[batch, n]` whose mean over the batch is below `floor` have no gradient, and count as `floor`.
+fn at_least(quantity: Tensor<2>, floor: f64) -> Tensor<2> {
+    let mean = quantity.clone().mean_dim(0);
+    let above = mean.clone().detach().greater_elem(floor).float();
+    quantity * above.clone() + (above * -1.0 + 1.0) * floor
+}
+
+impl Surrogate for Vae {
+    const LOSS_LABEL: &'static str = "−ELBO per dimension (nats)";
+    const HAS_DENSITY: bool = true;
+
+    fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss {
+        let code = self.encode(batch.target.clone(), batch.condition.clone());
+        let pull = normal_noise(batch.len(), self.config.latents, &batch.target.device(), rng);
+        let latent = code.mean.clone() + code.log_sigma.clone().exp() * pull.clone();
+        let decoded = self.decode(latent.clone(), batch.condition.clone());
+        let reconstruction = batch.mean(self.log_likelihood(batch.target.clone(), decoded));
+        let divergence = batch.mean(self.divergence(batch, &code, &latent, &pull));
+        let elbo = reconstruction.clone() - divergence.clone() * self.beta(step.epoch);
+        Loss::of(elbo / -(self.targets as f64))
+            .with("log p(x|z) per dimension", reconstruction.detach() / self.targets as f64)
+            .with("KL divergence", divergence.detach())
+    }
+
+    fn noise_width(&self) -> usize {
+        self.config.latents + if self.config.observation_noise { self.targets } else { 0 }
+    }
+
+    fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        let latents = self.config.latents;
+        let base = noise.clone().narrow(1, 0, latents);
+        let latent = match &self.prior {
+            Some(flow) => flow.inverse(base, condition.clone()),
+            None => base,
+        };
+        let decoded = self.decode(latent, condition);
+        let noise = self.config.observation_noise.then(|| noise.narrow(1, latents, self.targets));
+        match (self.config.likelihood, noise) {
+            (Likelihood::Gaussian, None) => decoded,
+            (Likelihood::Gaussian, Some(noise)) => decoded + noise * self.observation_log_sigma().exp(),
+            (Likelihood::Bernoulli, None) => activation::sigmoid(decoded),
+            // 1 with the probability p that a standard normal number is below the p-quantile.
+            (Likelihood::Bernoulli, Some(noise)) => {
+                let uniform = ((noise / std::f64::consts::SQRT_2).erf() + 1.0) * 0.5;
+                uniform.lower(activation::sigmoid(decoded)).float()
+            }
+        }
+    }
+
+    fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {
+        Some(self.encode(target, condition).mean)
+    }
+
+    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>> {
+        let code = self.encode(target.clone(), condition.clone());
+        let weights = (0..IMPORTANCE_SAMPLES).map(|_| {
+            let pull = normal_noise(target.dims()[0], self.config.latents, &target.device(), rng);
+            let latent = code.mean.clone() + code.log_sigma.clone().exp() * pull.clone();
+            let log_code = (log_normal(pull) - code.log_sigma.clone()).sum_dim(1);
+            let decoded = self.decode(latent.clone(), condition.clone());
+            self.log_likelihood(target.clone(), decoded) + self.log_prior(latent, condition.clone())
+                - log_code
+        });
+        let weights = Tensor::cat(weights.collect(), 1);
+        Some(kernels::log_sum_exp(weights) - (IMPORTANCE_SAMPLES as f64).ln())
+    }
+}

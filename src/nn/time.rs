@@ -1,0 +1,34 @@
+//! Network of a quantity that changes along a path from noise to data, such as a velocity or the noise itself.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Mlp, MlpConfig};
+
+/// Octaves of the time's Fourier features sin(2^k π t), cos(2^k π t), k = 0 … OCTAVES − 1: the finest tells 1/32 of the
+/// path apart.
+const OCTAVES: usize = 6;
+/// Fourier features of the time.
+pub const TIME_FEATURES: usize = 2 * OCTAVES;
+
+/// f(x, t, c) for x `[batch, features]`, t `[batch, 1]` in \[0, 1\], c `[batch, conditions]`; result `[batch, features]`.
+#[derive(Module, Debug)]
+pub struct TimeNetwork {
+    mlp: Mlp,
+}
+
+impl TimeNetwork {
+    /// Draws the weights; the network has x, Fourier features of the time and the condition as inputs.
+    pub fn init(config: MlpConfig, device: &Device, rng: &mut ChaCha8Rng) -> Self {
+        Self { mlp: config.init(device, rng) }
+    }
+
+    /// Applies the network.
+    pub fn forward(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        let octaves: Vec<f32> = (0..OCTAVES).map(|k| std::f32::consts::PI * (1 << k) as f32).collect();
+        let octaves = Tensor::<1>::from_floats(octaves.as_slice(), &time.device()).unsqueeze::<2>();
+        let phases = time.matmul(octaves);
+        self.mlp.forward(Tensor::cat(vec![x, phases.clone().sin(), phases.cos(), condition], 1))
+    }
+}
