@@ -27,6 +27,15 @@ pub enum TransformKind {
     Affine,
 }
 
+impl TransformKind {
+    pub(super) fn kernel(self, bins: usize, bound: f32) -> Transform {
+        match self {
+            Self::Spline => Transform::Spline(Spline { bins, bound }),
+            Self::Affine => Transform::Affine,
+        }
+    }
+}
+
 /// Shape of a [`Flow`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -92,10 +101,7 @@ impl FlowConfig {
 
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Flow {
-        let transform = match self.transform {
-            TransformKind::Spline => Transform::Spline(Spline { bins: self.bins, bound: self.tail_bound }),
-            TransformKind::Affine => Transform::Affine,
-        };
+        let transform = self.transform.kernel(self.bins, self.tail_bound);
         // Every second coupling transforms what the one before it kept: mixed at random each time, a feature would
         // stay untransformed with probability 2^−couplings.
         let permutation = |layer: usize| match layer % 2 {
@@ -130,8 +136,7 @@ impl Flow {
     /// log p(target | condition) of every row, `[batch, 1]`, in model space.
     pub fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         let (z, log_det) = self.forward(target, condition);
-        z.square().sum_dim(1) * -0.5 - 0.5 * self.features as f64 * (2.0 * std::f64::consts::PI).ln()
-            + log_det
+        log_standard_normal(z) + log_det
     }
 
     /// The latent z of targets, `[batch, targets]`, and log|det ∂z/∂y|, `[batch, 1]`.
@@ -150,6 +155,12 @@ impl Flow {
             self.features,
         )
     }
+}
+
+/// log N(z; 0, 1) of every row, `[batch, 1]`.
+pub(super) fn log_standard_normal(z: Tensor<2>) -> Tensor<2> {
+    let features = z.dims()[1] as f64;
+    z.square().sum_dim(1) * -0.5 - 0.5 * features * (2.0 * std::f64::consts::PI).ln()
 }
 
 /// Features as the state of couplings: with a log-determinant of zero.

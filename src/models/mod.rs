@@ -11,6 +11,7 @@ mod flow;
 mod flow_matching;
 mod gan;
 mod grouped;
+mod maf;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use flow::{Flow, FlowConfig, TransformKind};
 pub use flow_matching::{FlowMatching, FlowMatchingConfig};
 pub use gan::{Gan, GanConfig, GeneratorLoss};
 pub use grouped::Grouped;
+pub use maf::{Maf, MafConfig};
 pub use network::{ActivationKind, NetworkConfig};
 pub use vae::{Likelihood, Vae, VaeConfig};
 pub use wgan::{Constraint, Wgan, WganConfig};
@@ -271,6 +273,8 @@ macro_rules! models {
 models! {
     /// Conditional normalizing flow of coupling layers.
     "flow" => Flow(FlowConfig) makes Flow,
+    /// Masked autoregressive flow.
+    "maf" => Maf(MafConfig) makes Maf,
     /// Conditional variational autoencoder.
     "cvae" or "vae" => Vae(VaeConfig) makes Vae,
     /// Generative adversarial network.

@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::flow::log_standard_normal;
 use super::network::{NetworkConfig, check_count, check_not_negative};
 use super::{Batch, Flow, FlowConfig, GroupSpace, Loss, Step, Surrogate, normal_noise};
 use crate::config::ConfigError;
@@ -125,14 +126,6 @@ const MIN_LOG_SIGMA: f64 = -7.0;
 /// Importance samples of an estimate of log p(x|c).
 const IMPORTANCE_SAMPLES: usize = 64;
 
-/// ½ log 2π
-const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
-
-/// log N(ε; 0, 1) of ε = (x − μ)/σ, without −log σ.
-fn log_normal(pull: Tensor<2>) -> Tensor<2> {
-    pull.square() * -0.5 - HALF_LOG_2PI
-}
-
 /// Mean and log σ of q(z|x, c), `[batch, latents]` each.
 struct Code {
     mean: Tensor<2>,
@@ -160,21 +153,22 @@ impl Vae {
 
     /// log p(x|z, c), `[batch, 1]`.
     fn log_likelihood(&self, target: Tensor<2>, decoded: Tensor<2>) -> Tensor<2> {
-        let each = match self.config.likelihood {
+        match self.config.likelihood {
             Likelihood::Gaussian => {
                 let log_sigma = self.observation_log_sigma();
-                log_normal((target - decoded) / log_sigma.clone().exp()) - log_sigma
+                log_standard_normal((target - decoded) / log_sigma.clone().exp()) - log_sigma.sum_dim(1)
             }
-            Likelihood::Bernoulli => target * decoded.clone() - activation::softplus(decoded, 1.0),
-        };
-        each.sum_dim(1)
+            Likelihood::Bernoulli => {
+                (target * decoded.clone() - activation::softplus(decoded, 1.0)).sum_dim(1)
+            }
+        }
     }
 
     /// log p(z|c), `[batch, 1]`.
     fn log_prior(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         match &self.prior {
             Some(flow) => flow.log_prob(latent, condition),
-            None => log_normal(latent).sum_dim(1),
+            None => log_standard_normal(latent),
         }
     }
 
@@ -183,7 +177,7 @@ impl Vae {
     fn divergence(&self, batch: &Batch, code: &Code, latent: &Tensor<2>, pull: &Tensor<2>) -> Tensor<2> {
         let free = self.config.free_bits;
         if self.prior.is_some() {
-            let log_code = (log_normal(pull.clone()) - code.log_sigma.clone()).sum_dim(1);
+            let log_code = log_standard_normal(pull.clone()) - code.log_sigma.clone().sum_dim(1);
             let divergence = log_code - self.log_prior(latent.clone(), batch.condition.clone());
             return if free > 0.0 {
                 at_least(divergence, free * self.config.latents as f64)
@@ -260,7 +254,7 @@ impl Surrogate for Vae {
         let weights = (0..IMPORTANCE_SAMPLES).map(|_| {
             let pull = normal_noise(target.dims()[0], self.config.latents, &target.device(), rng);
             let latent = code.mean.clone() + code.log_sigma.clone().exp() * pull.clone();
-            let log_code = (log_normal(pull) - code.log_sigma.clone()).sum_dim(1);
+            let log_code = log_standard_normal(pull) - code.log_sigma.clone().sum_dim(1);
             let decoded = self.decode(latent.clone(), condition.clone());
             self.log_likelihood(target.clone(), decoded) + self.log_prior(latent, condition.clone())
                 - log_code

@@ -1,6 +1,7 @@
 //! Layers on Burn: everything with weights has an `XConfig::init(&device, &mut rng) -> X`.
 
 mod coupling;
+mod made;
 mod mlp;
 pub mod parameters;
 mod permutation;
@@ -9,6 +10,7 @@ mod tests;
 mod time;
 
 pub use coupling::{Coupling, CouplingConfig};
+pub use made::{Made, MadeConfig};
 pub use mlp::{Mlp, MlpConfig};
 pub use permutation::{Permutation, PermutationConfig};
 pub use time::{TIME_FEATURES, TimeNetwork};
