@@ -15,7 +15,7 @@ const ALIKE: f64 = 1.5;
 /// Both samples on bins that span the reference.
 pub(crate) fn plane(reference: &[FeatureColumn; 2], candidate: &[FeatureColumn; 2]) -> PlaneMetrics {
     let [x, y] = reference;
-    let (x_range, y_range) = alike([x, y].map(|column| range(column)), [&x.feature, &y.feature]);
+    let (x_range, y_range) = alike([x, y].map(range), [&x.feature, &y.feature]);
     let (x_edges, y_edges) = (edges(x_range, x.feature.log_x), edges(y_range, y.feature.log_x));
     let contents = |columns| contents(columns, &x_edges, &y_edges);
     PlaneMetrics {
