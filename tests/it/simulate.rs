@@ -130,7 +130,7 @@ fn a_flow_finds_the_modes_and_the_density_of_the_ring() {
     let (modes, kl) = (global.modes.unwrap(), global.kl.unwrap());
     assert_eq!((modes.recovered, modes.recovered_floor), (8, 8.0));
     assert!(modes.outside.value < 0.1, "{:?}", modes.outside);
-    // A Gaussian of the ring's width would be 1.8 nats away.
+    // The Gaussian of the ring's mean and variance is ln(2 + 0.15²) − ln 8 − ln 0.15² = 2.4 nats away.
     assert!((-5.0 * kl.error..0.3).contains(&kl.value) && kl.error < 0.05, "{kl:?}");
     assert!(gates.iter().any(|gate| gate.name == "kl" && gate.value == kl.value));
     assert!(plane.is_some());
