@@ -2,7 +2,8 @@
 //!
 //! Events are read from Parquet (`simile_data`), a surrogate is trained on them ([`training`], [`models`]), events are
 //! generated ([`sampling`]) and judged against reference Monte Carlo (`simile_validation`). [`pipeline`] strings these
-//! stages together, [`comparison`] sets finished runs side by side; [`cli`] is the program.
+//! stages together, [`comparison`] sets finished runs side by side, [`simulation`] draws events from known truths; [`cli`]
+//! is the program.
 
 pub mod cli;
 pub mod comparison;
@@ -13,6 +14,7 @@ pub mod models;
 pub mod nn;
 pub mod pipeline;
 pub mod sampling;
+pub mod simulation;
 pub mod tensors;
 pub mod training;
 pub mod validation;

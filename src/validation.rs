@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use simile_data::DataConfig;
 use simile_data::preprocessing::{PreprocessingConfig, Step};
 use simile_validation::c2st::C2stOptions;
-use simile_validation::{GateError, GateRule, ValidateOptions, read_gates};
+use simile_validation::{GateError, GateRule, ModesOptions, ValidateOptions, read_gates};
 
 use crate::config::ConfigError;
 use crate::models::ClassifierConfig;
@@ -43,9 +43,16 @@ pub struct ValidationConfig {
     /// Edges of the bins of incident energy for response and resolution; by default 5 equally filled bins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_edges: Option<Vec<f64>>,
+    /// Modes of the reference to be looked for in the candidate: gates `modes.recovered` and `modes.outside`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modes: Option<ModesOptions>,
     /// Events read from each sample at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_events: Option<usize>,
+    /// Column of the true log density of each event, in nats, for the KL divergence of the model: gate `kl`. In a run
+    /// only, for models with a density, and without preprocessing of the targets (`x = []`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_density: Option<String>,
     /// Column of the time the reference simulation took for an event, in seconds; used where it exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_column: Option<String>,
@@ -67,7 +74,9 @@ impl Default for ValidationConfig {
             weight: None,
             threshold_mev: None,
             response_edges: None,
+            modes: None,
             max_events: None,
+            log_density: None,
             time_column: Some("sim_seconds".into()),
             c2st: C2stOptions::default(),
             classifier: ClassifierConfig::default(),
@@ -82,6 +91,12 @@ impl ValidationConfig {
     /// Names the key and the allowed range.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.c2st.check().map_err(|error| ConfigError::value("validation.c2st", error, "possible shares"))?;
+        if let Some(modes) = &self.modes {
+            modes.check().map_err(|error| {
+                let expected = "centres with one coordinate for every column, and a positive radius";
+                ConfigError::value("validation.modes", error, expected)
+            })?;
+        }
         self.classifier.check()
     }
 
@@ -129,13 +144,39 @@ impl ValidationConfig {
         if self.weight.is_none() {
             self.weight.clone_from(&data.weight);
         }
+        self.check_log_density(data, preprocessing)?;
         self.check_columns(data)
+    }
+
+    fn check_log_density(
+        &self,
+        data: &DataConfig,
+        preprocessing: &PreprocessingConfig,
+    ) -> Result<(), ConfigError> {
+        let Some(log_density) = &self.log_density else { return Ok(()) };
+        if data.numeric_columns().contains(log_density) {
+            let expected = "a column that has no role in [data]";
+            return Err(ConfigError::value("validation.log_density", log_density, expected));
+        }
+        match data.target.iter().find(|column| !preprocessing.steps(column).is_empty()) {
+            Some(column) => Err(ConfigError::value(
+                "validation.log_density",
+                log_density,
+                format!(
+                    "left out, or target `{column}` be without preprocessing (`{column} = []`): the density of a model \
+                     is that of preprocessed targets"
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     fn check_columns(&self, data: &DataConfig) -> Result<(), ConfigError> {
         let generated: Vec<&String> = data.condition.iter().chain(&data.target).collect();
         let compared = self.columns.iter().map(|column| ("columns", column));
         let compared = compared.chain(self.incident.iter().map(|column| ("incident", column)));
+        let modes = self.modes.iter().flat_map(|modes| &modes.columns);
+        let compared = compared.chain(modes.map(|column| ("modes.columns", column)));
         let mut compared = compared.chain(self.voxels.iter().map(|column| ("voxels", column)));
         if let Some((key, column)) = compared.find(|(_, column)| !generated.contains(column)) {
             let names: Vec<&str> = generated.iter().map(|name| name.as_str()).collect();
@@ -165,6 +206,8 @@ impl ValidationConfig {
             weight: self.weight.clone(),
             threshold_mev: self.threshold_mev.unwrap_or(0.0) as f32,
             response_edges: self.response_edges.clone(),
+            modes: self.modes.clone(),
+            kl: None,
             c2st: self.c2st,
             max_events: self.max_events,
             seed,

@@ -1,9 +1,11 @@
-//! Calorimeter geometry and shower observables: the physics that every other part of simile shares.
+//! Calorimeter geometry and shower observables: the physics that every other part of simile shares. And toy densities,
+//! whose truth is known.
 //!
 //! Energies are in MeV, lengths in mm, depths in radiation lengths X₀ and angles in radians. The crate knows
 //! neither files nor models.
 
 mod geometry;
 pub mod shower;
+pub mod toys;
 
 pub use geometry::{Geometry, GeometryError, Layer};

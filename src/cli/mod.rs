@@ -11,6 +11,7 @@ mod inspect;
 mod options;
 mod run;
 mod sample;
+mod simulate;
 mod stage;
 mod terminal;
 mod validate;
@@ -48,6 +49,7 @@ enum Command {
     Generate(stage::Generate),
     Report(stage::Report),
     Sample(sample::Sample),
+    Simulate(simulate::Simulate),
     Validate(validate::Validate),
     Compare(compare::Compare),
     Inspect(inspect::Inspect),
@@ -84,6 +86,7 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Generate(command) => command.run(common),
         Command::Report(command) => command.run(common),
         Command::Sample(command) => command.run(common),
+        Command::Simulate(command) => command.run(common),
         Command::Validate(command) => command.run(common),
         Command::Compare(command) => command.run(common),
         Command::Inspect(command) => command.run(common),

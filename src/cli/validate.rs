@@ -112,7 +112,7 @@ impl Samples {
 
         let folder = PendingFolder::create(output)?;
         metrics.write(&folder.path().join("metrics.json"))?;
-        let figures = write_plots(&metrics, None, &folder.path().join("plots"))?;
+        let figures = write_plots(&metrics, None, None, &folder.path().join("plots"))?;
         let context = ReportContext {
             title: "Comparison of two samples".into(),
             subtitle: format!("{} against {}", self.candidate.join(", "), self.reference.join(", ")),

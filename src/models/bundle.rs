@@ -126,11 +126,32 @@ pub struct TrainingRecord {
 pub trait Generator: Send + Sync {
     /// See [`Surrogate::sample`].
     fn sample(&self, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2>;
+
+    /// See [`Surrogate::noise_width`].
+    fn noise_width(&self) -> usize;
+
+    /// See [`Surrogate::generate`].
+    fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
+
+    /// See [`Surrogate::log_prob`].
+    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>>;
 }
 
 impl<M: Surrogate + Send + Sync> Generator for M {
     fn sample(&self, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
         Surrogate::sample(self, condition, rng)
+    }
+
+    fn noise_width(&self) -> usize {
+        Surrogate::noise_width(self)
+    }
+
+    fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        Surrogate::generate(self, noise, condition)
+    }
+
+    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>> {
+        Surrogate::log_prob(self, target, condition, rng)
     }
 }
 

@@ -171,6 +171,7 @@ fn with_zero(x: Tensor<2>) -> Tensor<2> {
 
 impl Surrogate for Flow {
     const LOSS_LABEL: &'static str = "−log p per dimension (nats)";
+    const HAS_DENSITY: bool = true;
 
     fn loss(&self, batch: &Batch, _: Step, _: &mut ChaCha8Rng) -> Loss {
         let log_prob = Flow::log_prob(self, batch.target.clone(), batch.condition.clone());

@@ -65,6 +65,8 @@ impl<M: Surrogate> Grouped<M> {
 impl<M: Surrogate> Surrogate for Grouped<M> {
     const LOSS_LABEL: &'static str = M::LOSS_LABEL;
     const JUDGE: Judge = M::JUDGE;
+    const HAS_DENSITY: bool = M::HAS_DENSITY;
+    const FITS_LATENT: bool = M::FITS_LATENT;
     const MOMENTS: [f64; 2] = M::MOMENTS;
 
     fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss {
@@ -150,5 +152,68 @@ impl Loss {
             *sum = sum.clone() + figure;
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use simile_data::random;
+
+    use super::*;
+    use crate::models::{Autoencoder, AutoencoderConfig, Flow, FlowConfig, Gan, normal_noise};
+
+    /// What a kind says of itself holds for groups of it.
+    #[test]
+    fn groups_are_of_the_kind_of_their_models() {
+        fn check<M: Surrogate>() {
+            assert_eq!(
+                (
+                    Grouped::<M>::JUDGE,
+                    Grouped::<M>::HAS_DENSITY,
+                    Grouped::<M>::FITS_LATENT,
+                    Grouped::<M>::MOMENTS
+                ),
+                (M::JUDGE, M::HAS_DENSITY, M::FITS_LATENT, M::MOMENTS)
+            );
+        }
+        check::<Flow>();
+        check::<Gan>();
+        check::<Autoencoder>();
+    }
+
+    /// The second group is generated for what the first one gave, and the latent densities of both are fitted.
+    #[test]
+    fn every_group_knows_those_before() {
+        let (device, mut rng) = (Device::flex(), random::stream(1, "test/grouped", 0));
+        let space = Space { conditions: 2, target_groups: vec![0..1, 1..4] };
+        let mut seen = Vec::new();
+        let config = AutoencoderConfig { latents: 2, components: 2, ..AutoencoderConfig::default() };
+        let model = Grouped::init(&space, |group| {
+            seen.push(group);
+            config.init(group, &device, &mut rng)
+        });
+        let expected = [(2, 1), (3, 3)].map(|(conditions, targets)| GroupSpace { conditions, targets });
+        assert_eq!(seen, expected);
+        let mut normal = |rows: usize, columns: usize| normal_noise(rows, columns, &device, &mut rng);
+        let batch = Batch { target: normal(500, 4), condition: normal(500, 2), weight: None };
+        let (model, figures) = model.fit_latent(&batch, &batch, &mut random::stream(2, "test/grouped", 0));
+        assert!(figures.contains_key("reconstruction error, group 2"), "{figures:?}");
+        assert_eq!(model.generate(normal(500, model.noise_width()), batch.condition).dims(), [500, 4]);
+    }
+
+    #[test]
+    fn the_density_of_groups_is_the_product_of_theirs() {
+        let (device, mut rng) = (Device::flex(), random::stream(3, "test/grouped", 0));
+        let space = Space { conditions: 1, target_groups: vec![0..2, 2..4] };
+        let config = FlowConfig { couplings: 2, width: 8, ..FlowConfig::default() };
+        let model = Grouped::init(&space, |group| config.init(group, &device, &mut rng));
+        let (target, condition) =
+            (normal_noise(20, 4, &device, &mut rng), normal_noise(20, 1, &device, &mut rng));
+        let whole = Surrogate::log_prob(&model, target.clone(), condition.clone(), &mut rng).unwrap();
+        let known = Tensor::cat(vec![condition.clone(), target.clone().narrow(1, 0, 2)], 1);
+        let parts = model.groups[0].log_prob(target.clone().narrow(1, 0, 2), condition)
+            + model.groups[1].log_prob(target.narrow(1, 2, 2), known);
+        assert!((whole - parts).abs().max().into_scalar::<f32>() < 1e-5);
     }
 }

@@ -108,6 +108,7 @@ impl Maf {
 
 impl Surrogate for Maf {
     const LOSS_LABEL: &'static str = "−log p per dimension (nats)";
+    const HAS_DENSITY: bool = true;
 
     fn loss(&self, batch: &Batch, _: Step, _: &mut ChaCha8Rng) -> Loss {
         let (z, log_det) = self.forward(batch.target.clone(), &batch.condition);

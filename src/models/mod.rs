@@ -38,7 +38,7 @@ pub use gan::{Gan, GanConfig, GeneratorLoss};
 pub use grouped::Grouped;
 pub use maf::{Maf, MafConfig};
 pub use network::{ActivationKind, NetworkConfig};
-pub use vae::{Likelihood, Vae, VaeConfig};
+pub use vae::{Likelihood, Vae, VaeConfig, Variance};
 pub use wgan::{Constraint, Wgan, WganConfig};
 
 use crate::config::ConfigError;
@@ -162,9 +162,10 @@ pub trait Surrogate: Module + ModuleDisplay {
     const LOSS_LABEL: &'static str;
     /// How epochs are compared.
     const JUDGE: Judge = Judge::Loss;
+    /// Whether [`Surrogate::log_prob`] gives a density.
+    const HAS_DENSITY: bool = false;
     /// Decay of the moments of Adam.
     const MOMENTS: [f64; 2] = [0.9, 0.999];
-
     /// Whether a latent density is fitted after training.
     const FITS_LATENT: bool = false;
 
@@ -252,6 +253,13 @@ macro_rules! models {
             pub fn loss_label(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $model::LOSS_LABEL,)*
+                }
+            }
+
+            /// Whether models of this kind have a density.
+            pub fn has_density(&self) -> bool {
+                match self {
+                    $(Self::$variant(_) => $model::HAS_DENSITY,)*
                 }
             }
 

@@ -78,7 +78,10 @@ fn deviation(model: &impl Surrogate, c: f32) -> f32 {
 
 /// Deciles of true samples of this size agree to 0.02.
 #[track_caller]
-fn check(name: &str, model: &impl Surrogate, tolerance: f32) {
+fn check<M: Surrogate>(name: &str, model: &M, tolerance: f32) {
+    let mut rng = random::stream(4, "test/density", 0);
+    let Batch { target, condition, .. } = batch(10, &Device::flex(), &mut rng);
+    assert_eq!(model.log_prob(target, condition, &mut rng).is_some(), M::HAS_DENSITY, "{name} has a density");
     for c in [-1.4, 0.0, 1.4] {
         let deviation = deviation(model, c);
         assert!(deviation < tolerance, "{name} at c = {c}: deciles deviate by {deviation} of the width");
@@ -159,8 +162,11 @@ fn diffusion_recovers_a_known_density() {
 fn a_vae_recovers_a_known_density() {
     let config =
         VaeConfig { latents: 2, encoder: network(64, 2), decoder: network(64, 2), ..VaeConfig::default() };
-    let model = train(|device| config.init(SPACE, device, &mut init_rng()), 3000, 4e-3);
-    check("VAE", &model, 0.2);
+    for variance in [Variance::PerTarget, Variance::PerEvent] {
+        let config = VaeConfig { variance, ..config.clone() };
+        let model = train(|device| config.init(SPACE, device, &mut init_rng()), 2500, 4e-3);
+        check(&format!("VAE, {variance:?}"), &model, 0.2);
+    }
 }
 
 #[test]

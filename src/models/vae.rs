@@ -6,9 +6,9 @@
 //! ELBO = E_q\[log p(x|z, c)\] − β·KL(q(z|x, c) ‖ p(z|c)).
 //!
 //! The observation is normal with a learned variance for every target (Rybkin, Daniilidis, Levine 2020,
-//! arXiv:2006.13202) or Bernoulli; targets that encode a category are categorical. The prior is standard normal or a
-//! flow. Free bits λ (Kingma et al. 2016, arXiv:1606.04934) leave every latent λ nats at no cost. log p(x|c) is estimated
-//! with importance weights (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519).
+//! arXiv:2006.13202), or every target and event, or it is Bernoulli. The prior is standard normal or a flow. Free bits λ
+//! (Kingma et al. 2016, arXiv:1606.04934) leave every latent λ nats at no cost. log p(x|c) is estimated with importance
+//! weights (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519).
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
@@ -34,6 +34,17 @@ pub enum Likelihood {
     Bernoulli,
 }
 
+/// What the variance of a Gaussian observation depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Variance {
+    /// On the target alone (Rybkin, Daniilidis, Levine 2020).
+    #[default]
+    PerTarget,
+    /// On latent and condition, too: the decoder gives it beside the mean.
+    PerEvent,
+}
+
 /// Shape of a [`Vae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -46,6 +57,8 @@ pub struct VaeConfig {
     pub decoder: NetworkConfig,
     /// Distribution of a target given the latent.
     pub likelihood: Likelihood,
+    /// What the variance of a Gaussian observation depends on.
+    pub variance: Variance,
     /// Draw targets from that distribution; otherwise its mean is what is generated.
     pub observation_noise: bool,
     /// Weight of the KL divergence.
@@ -66,6 +79,7 @@ impl Default for VaeConfig {
             encoder: NetworkConfig::default(),
             decoder: NetworkConfig::default(),
             likelihood: Likelihood::Gaussian,
+            variance: Variance::PerTarget,
             observation_noise: true,
             beta: 1.0,
             warm_up: 0,
@@ -94,9 +108,10 @@ impl VaeConfig {
         let GroupSpace { conditions, targets } = space;
         let latents = self.latents;
         let prior_space = GroupSpace { conditions, targets: latents };
+        let outputs = if self.variance == Variance::PerEvent { 2 * targets } else { targets };
         Vae {
             encoder: self.encoder.mlp(targets + conditions, 2 * latents).init(device, rng),
-            decoder: self.decoder.mlp(latents + conditions, targets).init(device, rng),
+            decoder: self.decoder.mlp(latents + conditions, outputs).init(device, rng),
             log_sigma: Param::from_tensor(Tensor::zeros([1, targets], device)),
             prior: self.prior.as_ref().map(|prior| prior.init(prior_space, device, rng)),
             config: self.clone(),
@@ -110,7 +125,7 @@ impl VaeConfig {
 pub struct Vae {
     encoder: Mlp,
     decoder: Mlp,
-    /// Of the observation
+    /// Of the observation; where the decoder gives it for every event, what its output is added to
     log_sigma: Param<Tensor<2>>,
     prior: Option<Flow>,
     #[module(skip)]
@@ -125,6 +140,12 @@ const CODE_LOG_SIGMA: f64 = 7.0;
 const MIN_LOG_SIGMA: f64 = -7.0;
 /// Importance samples of an estimate of log p(x|c).
 const IMPORTANCE_SAMPLES: usize = 64;
+
+/// What is seen of a latent: see [`Vae::decode`].
+struct Observation {
+    mean: Tensor<2>,
+    log_sigma: Tensor<2>,
+}
 
 /// Mean and log σ of q(z|x, c), `[batch, latents]` each.
 struct Code {
@@ -142,25 +163,26 @@ impl Vae {
         }
     }
 
-    /// Mean of p(x|z, c), or its logits.
-    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        self.decoder.forward(Tensor::cat(vec![latent, condition], 1))
-    }
-
-    fn observation_log_sigma(&self) -> Tensor<2> {
-        self.log_sigma.val().clamp_min(MIN_LOG_SIGMA)
+    /// Mean of p(x|z, c), or its logits, `[batch, targets]`, and log σ, `[batch or 1, targets]`.
+    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Observation {
+        let out = self.decoder.forward(Tensor::cat(vec![latent, condition], 1));
+        let (mean, log_sigma) = match self.config.variance {
+            Variance::PerTarget => (out, self.log_sigma.val()),
+            Variance::PerEvent => {
+                let [mean, rest] = [0, self.targets].map(|start| out.clone().narrow(1, start, self.targets));
+                (mean, self.log_sigma.val() + rest)
+            }
+        };
+        Observation { mean, log_sigma: log_sigma.clamp(MIN_LOG_SIGMA, -MIN_LOG_SIGMA) }
     }
 
     /// log p(x|z, c), `[batch, 1]`.
-    fn log_likelihood(&self, target: Tensor<2>, decoded: Tensor<2>) -> Tensor<2> {
+    fn log_likelihood(&self, target: Tensor<2>, Observation { mean, log_sigma }: Observation) -> Tensor<2> {
         match self.config.likelihood {
             Likelihood::Gaussian => {
-                let log_sigma = self.observation_log_sigma();
-                log_standard_normal((target - decoded) / log_sigma.clone().exp()) - log_sigma.sum_dim(1)
+                log_standard_normal((target - mean) / log_sigma.clone().exp()) - log_sigma.sum_dim(1)
             }
-            Likelihood::Bernoulli => {
-                (target * decoded.clone() - activation::softplus(decoded, 1.0)).sum_dim(1)
-            }
+            Likelihood::Bernoulli => (target * mean.clone() - activation::softplus(mean, 1.0)).sum_dim(1),
         }
     }
 
@@ -205,6 +227,7 @@ fn at_least(quantity: Tensor<2>, floor: f64) -> Tensor<2> {
 
 impl Surrogate for Vae {
     const LOSS_LABEL: &'static str = "−ELBO per dimension (nats)";
+    const HAS_DENSITY: bool = true;
 
     fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss {
         let code = self.encode(batch.target.clone(), batch.condition.clone());
@@ -230,16 +253,16 @@ impl Surrogate for Vae {
             Some(flow) => flow.inverse(base, condition.clone()),
             None => base,
         };
-        let decoded = self.decode(latent, condition);
+        let Observation { mean, log_sigma } = self.decode(latent, condition);
         let noise = self.config.observation_noise.then(|| noise.narrow(1, latents, self.targets));
         match (self.config.likelihood, noise) {
-            (Likelihood::Gaussian, None) => decoded,
-            (Likelihood::Gaussian, Some(noise)) => decoded + noise * self.observation_log_sigma().exp(),
-            (Likelihood::Bernoulli, None) => activation::sigmoid(decoded),
+            (Likelihood::Gaussian, None) => mean,
+            (Likelihood::Gaussian, Some(noise)) => mean + noise * log_sigma.exp(),
+            (Likelihood::Bernoulli, None) => activation::sigmoid(mean),
             // 1 with the probability p that a standard normal number is below the p-quantile.
             (Likelihood::Bernoulli, Some(noise)) => {
                 let uniform = ((noise / std::f64::consts::SQRT_2).erf() + 1.0) * 0.5;
-                uniform.lower(activation::sigmoid(decoded)).float()
+                uniform.lower(activation::sigmoid(mean)).float()
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The stages of a run: prepare → train → sample → validate → report.
 
+mod divergence;
+mod latents;
 mod prepare;
 mod report;
 mod run_directory;

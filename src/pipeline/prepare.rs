@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use simile_data::preprocessing::PreprocessingError;
 use simile_data::{
-    DataConfig, DataError, Dataset, EventWriter, Events, Preprocessing, Scan, SchemaRef, Split,
-    WriterOptions, event_schema, events_to_batch, random,
+    DataError, Dataset, EventWriter, Events, Preprocessing, Scan, SchemaRef, Split, WriterOptions,
+    event_schema, events_to_batch, random,
 };
 
 use super::{Observer, PipelineError, RunDirectory, validate};
@@ -52,7 +52,7 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
     let input = Dataset::open(&config.files)?;
     let test = (!config.test_files.is_empty()).then(|| Dataset::open(&config.test_files)).transpose()?;
     if let Some(test) = &test {
-        for column in config.numeric_columns().iter().filter(|c| !config.derived.contains_key(*c)) {
+        for column in columns(run).iter().filter(|c| !config.derived.contains_key(*c)) {
             test.field(column)?;
         }
     }
@@ -72,9 +72,9 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
     files::write_json(&run.preprocessing(), &preprocessing)?;
 
     let mut outputs = Outputs::create(run, &input, &preprocessing)?;
-    outputs.append(&input, config, assign)?;
+    outputs.append(&input, run, assign)?;
     if let Some(test) = &test {
-        outputs.append(test, config, |_| Split::Test)?;
+        outputs.append(test, run, |_| Split::Test)?;
     }
     let counts = outputs.finish()?;
     check_counts(&counts)?;
@@ -104,9 +104,17 @@ fn paths(dataset: &Dataset) -> Vec<String> {
     dataset.files().iter().map(|file| file.path.display().to_string()).collect()
 }
 
-fn scan(dataset: &Dataset, config: &DataConfig) -> Scan {
+fn scan(dataset: &Dataset, run: &RunDirectory) -> Scan {
+    let config = &run.config.data;
     let scan = dataset.scan().derive(&config.derived).select(config.select.as_deref());
-    scan.columns(&config.numeric_columns()).limit(config.max_events)
+    scan.columns(&columns(run)).limit(config.max_events)
+}
+
+/// Columns the run needs: those of training, and the true log density.
+fn columns(run: &RunDirectory) -> Vec<String> {
+    let mut columns = run.config.data.numeric_columns();
+    columns.extend(run.config.validation.log_density.clone());
+    columns
 }
 
 /// Fits the preprocessing on a random part of the training events: files are often sorted by energy.
@@ -117,13 +125,13 @@ fn fit(
 ) -> Result<Preprocessing, PipelineError> {
     let config = &run.config.data;
     let seed = run.config.seed;
-    let share = fitted_share(input, config, &split)?;
+    let share = fitted_share(input, run, &split)?;
     let is_fitted = |row: u64| {
         split(row) == Split::Train
             && (share >= 1.0 || random::stream(seed, "prepare/fit", row).gen_bool(share))
     };
     let mut blocks = Vec::new();
-    for events in scan(input, config).events()? {
+    for events in scan(input, run).events()? {
         let events = events?;
         let fitted: Vec<usize> = (0..events.len()).filter(|&i| is_fitted(events.rows[i])).collect();
         blocks.push(events.select_rows(&fitted));
@@ -144,10 +152,11 @@ fn fit(
 /// Part of the training events that is fitted on: all of them, or what fits into memory.
 fn fitted_share(
     input: &Dataset,
-    config: &DataConfig,
+    run: &RunDirectory,
     split: impl Fn(u64) -> Split,
 ) -> Result<f64, PipelineError> {
-    let stored = config.numeric_columns().into_iter().filter(|column| !config.derived.contains_key(column));
+    let config = &run.config.data;
+    let stored = columns(run).into_iter().filter(|column| !config.derived.contains_key(column));
     let widths: Result<Vec<usize>, DataError> = stored.map(|column| input.column_width(&column)).collect();
     let width = widths?.iter().sum::<usize>() + config.derived.len();
     let limit = FITTED_EVENTS.min(FITTED_VALUES / width.max(1)) as u64;
@@ -155,7 +164,7 @@ fn fitted_share(
         return Ok(1.0);
     }
     let mut train = 0;
-    for events in scan(input, config).events()? {
+    for events in scan(input, run).events()? {
         train += events?.rows.iter().filter(|&&row| split(row) == Split::Train).count();
     }
     Ok(limit as f64 / train.max(1) as f64)
@@ -191,9 +200,12 @@ impl<'a> Outputs<'a> {
         preprocessing: &'a Preprocessing,
     ) -> Result<Self, PipelineError> {
         let roles = preprocessing.condition_columns().chain(preprocessing.target_columns());
-        let weight = run.config.data.weight.iter().map(|column| (column.as_str(), 1));
-        let columns: Vec<(String, usize)> =
-            roles.chain(weight).map(|(c, width)| (c.to_string(), width)).collect();
+        let mut columns: Vec<(String, usize)> = roles.map(|(c, width)| (c.to_string(), width)).collect();
+        for column in self::columns(run) {
+            if columns.iter().all(|(known, _)| *known != column) {
+                columns.push((column, 1));
+            }
+        }
         let schema = event_schema(&columns, metadata(input));
         let create =
             |split| EventWriter::create(run.prepared(split), schema.clone(), &WriterOptions::default());
@@ -207,10 +219,10 @@ impl<'a> Outputs<'a> {
     fn append(
         &mut self,
         dataset: &Dataset,
-        config: &DataConfig,
+        run: &RunDirectory,
         split: impl Fn(u64) -> Split,
     ) -> Result<(), PipelineError> {
-        for events in scan(dataset, config).events()? {
+        for events in scan(dataset, run).events()? {
             let events = events?;
             self.preprocessing.condition(&events).map_err(|source| in_files(dataset, source))?;
             self.preprocessing

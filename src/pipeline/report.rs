@@ -2,7 +2,7 @@
 
 use simile_validation::Metrics;
 use simile_validation::plots::format::with_error;
-use simile_validation::plots::{EpochPoint, LearningCurves, write_plots};
+use simile_validation::plots::{EpochPoint, LatentMap, LearningCurves, write_plots};
 use simile_validation::report::{ReportContext, write_report};
 
 use super::{GenerationRecord, Observer, PipelineError, RunDirectory, Stage, Summary, read};
@@ -15,7 +15,9 @@ pub(super) fn report(run: &RunDirectory, observer: &mut dyn Observer) -> Result<
     let metrics = Metrics::read(&run.metrics())?;
     let manifest = Manifest::load(&run.model())?;
     let curves = learning_curves(run)?;
-    let figures = write_plots(&metrics, Some(&curves), &run.plots())?;
+    let latents: Option<LatentMap> =
+        run.latent_map().exists().then(|| read(&run.latent_map())).transpose()?;
+    let figures = write_plots(&metrics, Some(&curves), latents.as_ref(), &run.plots())?;
     let context = ReportContext {
         title: run.config.title.clone(),
         subtitle: format!(
@@ -53,7 +55,7 @@ fn learning_curves(run: &RunDirectory) -> Result<LearningCurves, PipelineError> 
         });
     }
     let model = &run.config.model;
-    let judge_label = (model.judge() == Judge::Distance).then(|| "distance to validation events".to_string());
+    let judge_label = (model.judge() == Judge::Distance).then(|| "validation distance".to_string());
     Ok(LearningCurves { epochs, loss_label: model.loss_label().to_string(), judge_label })
 }
 

@@ -4,9 +4,11 @@ use burn::tensor::Device;
 use ndarray::ArrayView2;
 use simile_data::Split;
 use simile_validation::c2st::{ClassifierError, Labelled, TwoSampleClassifier};
+use simile_validation::metrics::KlMetrics;
 
-use super::{Observer, PipelineError, RunDirectory, create_parent, prepare};
+use super::{Observer, PipelineError, RunDirectory, create_parent, divergence, latents, prepare};
 use crate::models::MlpClassifier;
+use crate::models::bundle::Bundle;
 
 pub(super) fn validate(
     run: &RunDirectory,
@@ -16,13 +18,19 @@ pub(super) fn validate(
     let reference = prepare::open(&run.prepared(Split::Test))?;
     let candidate = prepare::open(&run.generated())?;
     let config = &run.config.validation;
-    let options = config.options(run.config.seed, ["reference", "surrogate"])?;
+    let bundle = Bundle::load(&run.model(), device)?;
+    let mut options = config.options(run.config.seed, ["reference", "surrogate"])?;
+    options.kl = divergence::kl(run, &bundle, &reference, device)?;
     let classifier = MlpClassifier::new(config.classifier.clone(), device.clone());
     let classifier: &dyn TwoSampleClassifier = &classifier;
     let observer = std::cell::RefCell::new(observer);
     let progress = |message: &str| observer.borrow_mut().message(message);
     let metrics = simile_validation::validate(&reference, &candidate, &options, Some(classifier), &progress)?;
     create_parent(&run.metrics())?;
+    if let Some(map) = latents::latent_map(run, &bundle, &reference, device)? {
+        let map = serde_json::to_string(&map).expect("numbers are representable in JSON");
+        simile_data::write_file(run.latent_map(), map)?;
+    }
     Ok(metrics.write(&run.metrics())?)
 }
 
@@ -32,6 +40,8 @@ pub(super) fn rehearse(run: &RunDirectory) -> Result<(), PipelineError> {
     let test = prepare::open(&run.prepared(Split::Test))?;
     let mut options = run.config.validation.options(run.config.seed, ["the test split"; 2])?;
     options.c2st.seeds = 1;
+    let has_kl = run.config.validation.log_density.is_some() && run.config.model.has_density();
+    options.kl = has_kl.then(KlMetrics::default);
     simile_validation::validate(&test, &test, &options, Some(&Undecided), &|_| ())?;
     Ok(())
 }

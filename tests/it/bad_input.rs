@@ -170,7 +170,7 @@ fn an_unknown_key_of_the_configuration_is_named() {
     refuse(toy.folder(), &with("trainig.epochs=2"), &["toy.toml", "unknown field `trainig`"]);
     refuse(toy.folder(), &with("training.epochs"), &["--set `training.epochs`", "key=value"]);
     refuse(toy.folder(), &with("training.epochs=0"), &["`training.epochs = 0`", "at least 1"]);
-    refuse(toy.folder(), &with("model.kind=\"gan\""), &["toy.toml", "unknown variant `gan`"]);
+    refuse(toy.folder(), &with("model.kind=\"glow\""), &["toy.toml", "unknown variant `glow`"]);
     refuse(toy.folder(), &["run", &toy.path("none.toml")], &["cannot read configuration", "none.toml"]);
 }
 

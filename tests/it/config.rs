@@ -8,10 +8,12 @@ use crate::toy::trained_showers;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn committed_configurations() -> Vec<PathBuf> {
-    let folder = Path::new(ROOT).join("configs");
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut configurations: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    let folders = ["configs", "configs/toys"].map(|folder| Path::new(ROOT).join(folder));
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let mut configurations: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
     configurations.sort();
     configurations
 }
@@ -32,7 +34,9 @@ fn the_committed_schema_is_that_of_the_program() {
 #[test]
 fn committed_configurations_are_valid_and_complete_when_printed() {
     let configurations = committed_configurations();
-    assert!(configurations.iter().any(|path| path.ends_with("quickstart.toml")));
+    for name in ["quickstart.toml", "toys/ring.toml"] {
+        assert!(configurations.iter().any(|path| path.ends_with(name)), "{name}");
+    }
     for path in configurations {
         let check = command(&["config", "check", &text(&path)]).current_dir(ROOT).output().unwrap();
         let message = String::from_utf8_lossy(&check.stderr);

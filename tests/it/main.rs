@@ -9,5 +9,6 @@ mod program;
 mod resume;
 mod run;
 mod sample;
+mod simulate;
 mod toy;
 mod validate;

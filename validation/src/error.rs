@@ -4,6 +4,7 @@ use simile_data::DataError;
 
 use crate::c2st::C2stError;
 use crate::gates::GateError;
+use crate::modes::ModesError;
 
 /// Errors of [`crate::validate`]. `sample` is the label of the sample at fault.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum ValidationError {
     /// A gate is malformed or names no figure.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// Modes are malformed, or not there.
+    #[error(transparent)]
+    Modes(#[from] ModesError),
     /// The classifier test failed.
     #[error(transparent)]
     C2st(#[from] C2stError),

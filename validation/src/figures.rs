@@ -1,6 +1,6 @@
 //! The figures that gates may limit, by name.
 
-use crate::metrics::{C2stMetrics, FeatureMetrics, Metrics, ResponseMetrics};
+use crate::metrics::{C2stMetrics, FeatureMetrics, Metrics, ModeMetrics, ResponseMetrics};
 
 /// A figure that a gate may limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,11 +47,18 @@ const OF_RESPONSE: [(&str, Figure<ResponseMetrics>); 2] = [
     }),
 ];
 
+/// Figures of the modes, named `modes.<figure>`.
+const OF_MODES: [(&str, Figure<ModeMetrics>); 2] = [
+    ("recovered", |modes| Some((modes.recovered as f64, None))),
+    ("outside", |modes| Some((modes.outside.value, Some(modes.outside.error)))),
+];
+
 /// Largest separation power of all features.
 const MAX_SEPARATION: &str = "features.max_separation_power";
 /// Largest Kolmogorov–Smirnov distance of all features.
 const MAX_KS: &str = "features.max_ks_statistic";
 const CORRELATION: &str = "correlation_distance";
+const KL: &str = "kl";
 
 impl Metrics {
     /// All figures that a gate may limit. `wasserstein.relative` is the distance in units of the reference's standard
@@ -62,6 +69,12 @@ impl Metrics {
         let response =
             self.response.iter().flat_map(|response| figures("response".into(), &OF_RESPONSE, response));
         let correlation = self.global.correlation_distance.map(|figure| (CORRELATION, figure.value));
+        let modes = self.global.modes.iter().flat_map(|modes| figures("modes".into(), &OF_MODES, modes));
+        let kl = self.global.kl.map(|kl| NamedFigure {
+            name: KL.to_owned(),
+            value: kl.value,
+            error: Some(kl.error),
+        });
         let largest = |value: fn(&FeatureMetrics) -> f64| self.features.iter().map(value).fold(0.0, f64::max);
         let summary = [
             (MAX_SEPARATION, largest(|feature| feature.separation_power.value)),
@@ -69,7 +82,7 @@ impl Metrics {
         ];
         let without_error =
             |(name, value): (&str, f64)| NamedFigure { name: name.to_owned(), value, error: None };
-        let summary = correlation.into_iter().chain(summary).map(without_error);
+        let summary = correlation.into_iter().chain(summary).map(without_error).chain(modes).chain(kl);
         let features = self
             .features
             .iter()

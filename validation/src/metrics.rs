@@ -30,6 +30,8 @@ pub struct Metrics {
     pub global: GlobalMetrics,
     /// Average showers; where the data carry a calorimeter geometry.
     pub profiles: Option<Profiles>,
+    /// Both samples as a map; where two numbers are compared and nothing else.
+    pub plane: Option<PlaneMetrics>,
     /// The gates asked for, in their order.
     pub gates: Vec<Gate>,
     /// `fail` as soon as one gate failed.
@@ -227,6 +229,86 @@ pub struct GlobalMetrics {
     /// Root mean square difference of the correlation coefficients of all pairs of per-event features; `None` with
     /// fewer than two features.
     pub correlation_distance: Option<Floored>,
+    /// Peaks of the reference in the candidate; where centres are given.
+    pub modes: Option<ModeMetrics>,
+    /// Kullback–Leibler divergence of the candidate's density from the truth; where both are known.
+    pub kl: Option<KlMetrics>,
+}
+
+/// KL(truth ‖ candidate) in nats, the mean of log p − log q over the reference. It has no floor but 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KlMetrics {
+    /// The divergence.
+    pub value: f64,
+    /// Standard error of the mean.
+    pub error: f64,
+}
+
+/// Which modes of the reference the candidate has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModeMetrics {
+    /// Columns that span the space of the modes.
+    pub columns: Vec<String>,
+    /// Events within this distance of its centre belong to a mode.
+    pub radius: f64,
+    /// The modes in the order given.
+    pub modes: Vec<ModeShares>,
+    /// Modes of which the candidate has at least a third of the reference's share.
+    pub recovered: usize,
+    /// `recovered` of two disjoint halves of the reference, mean over divisions.
+    pub recovered_floor: f64,
+    /// Events of the candidate outside all modes.
+    pub outside: Share,
+    /// Events of the reference outside all modes, which halves of it have on average.
+    pub outside_floor: Share,
+}
+
+/// One mode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModeShares {
+    /// One coordinate for every column.
+    pub centre: Vec<f64>,
+    /// The reference.
+    pub reference: Share,
+    /// The candidate.
+    pub candidate: Share,
+    /// Whether the candidate has at least a third of the reference's share.
+    pub recovered: bool,
+}
+
+/// Part of the events, by weight.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// 0 to 1.
+    pub value: f64,
+    /// Standard error.
+    pub error: f64,
+}
+
+/// Two features against each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlaneMetrics {
+    /// The feature of the horizontal axis.
+    pub x: Feature,
+    /// The feature of the vertical axis.
+    pub y: Feature,
+    /// Bin edges of `x`.
+    pub x_edges: Vec<f64>,
+    /// Bin edges of `y`.
+    pub y_edges: Vec<f64>,
+    /// The reference.
+    pub reference: PlaneContents,
+    /// The candidate.
+    pub candidate: PlaneContents,
+}
+
+/// One sample in the bins of a plane.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlaneContents {
+    /// Share of the events in each bin, by weight; x fastest.
+    pub shares: Vec<f64>,
+    /// Share of the events outside all bins.
+    pub outside: f64,
 }
 
 /// A classifier trained to tell candidate from reference (Lopez-Paz & Oquab 2017, arXiv:1610.06545).

@@ -28,6 +28,8 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<(String, Array2<f32>)>,
     /// Conditions other than the incident energy, `[events, width]`.
     pub(crate) conditions: Vec<Array2<f32>>,
+    /// Events in the space of the modes, `[events, columns]`.
+    pub(crate) mode_points: Option<Array2<f32>>,
 }
 
 impl Table {
@@ -70,7 +72,9 @@ impl<'a> Reader<'a> {
         let events = options.max_events.unwrap_or(available).min(available);
         let mut columns: Vec<(String, Array2<f32>)> = Vec::new();
         let roles = [&options.weight, &options.incident, &options.voxels];
-        for name in roles.into_iter().flatten().chain(&options.columns).chain(&options.conditions) {
+        let modes = options.modes.iter().flat_map(|modes| &modes.columns);
+        let others = options.columns.iter().chain(&options.conditions).chain(modes);
+        for name in roles.into_iter().flatten().chain(others) {
             if columns.iter().all(|(known, _)| known != name) {
                 columns.push((name.clone(), Array2::zeros((events, dataset.column_width(name)?))));
             }
@@ -125,6 +129,7 @@ impl<'a> Reader<'a> {
         let conditions =
             options.conditions.iter().filter(is_new).filter_map(|name| Some(self.get(name)?.to_owned()));
         let conditions = conditions.collect();
+        let mode_points = options.modes.as_ref().map(|modes| self.scalars(&modes.columns)).transpose()?;
         self.columns.clear();
         let files = dataset.files().iter().map(|file| file.path.display().to_string()).collect();
         let table = Table {
@@ -136,6 +141,7 @@ impl<'a> Reader<'a> {
             voxels,
             columns,
             conditions,
+            mode_points,
         };
         let sum = table.sum_of_weights();
         match &options.weight {
@@ -149,6 +155,13 @@ impl<'a> Reader<'a> {
     fn get(&self, name: &str) -> Option<ArrayView2<'_, f32>> {
         let column = self.columns.iter().find(|(known, _)| known == name)?;
         Some(column.1.slice(s![..self.filled, ..]))
+    }
+
+    /// Scalar columns side by side.
+    fn scalars(&self, names: &[String]) -> Result<Array2<f32>, ValidationError> {
+        let columns: Result<Vec<_>, _> = names.iter().map(|name| self.scalar(Some(name))).collect();
+        let columns: Vec<Vec<f32>> = columns?.into_iter().flatten().collect();
+        Ok(Array2::from_shape_fn((self.filled, columns.len()), |(event, column)| columns[column][event]))
     }
 
     fn scalar(&self, name: Option<&String>) -> Result<Option<Vec<f32>>, ValidationError> {

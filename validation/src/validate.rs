@@ -13,9 +13,11 @@ use crate::error::ValidationError;
 use crate::features::{Calorimeter, Extraction, extract, voxel_inputs};
 use crate::gates::{GateRule, apply_gates, check_gates};
 use crate::metrics::{
-    C2stMetrics, FeatureMetrics, GlobalMetrics, Metrics, Profiles, ResponseMetrics, SCHEMA_VERSION,
-    SampleInfo, Verdict,
+    C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics, PlaneMetrics, Profiles,
+    ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
 };
+use crate::modes::{ModesOptions, Points, mode_metrics};
+use crate::plane::plane;
 use crate::profiles::{Showers, profiles};
 use crate::response::{ResponseSample, quantile_edges, response_metrics};
 use crate::statistics::Grouping;
@@ -42,6 +44,10 @@ pub struct ValidateOptions {
     pub threshold_mev: f32,
     /// Ascending edges of the bins of incident energy; `None` for [`DEFAULT_RESPONSE_BINS`] equally filled ones.
     pub response_edges: Option<Vec<f64>>,
+    /// Modes to be counted in both samples.
+    pub modes: Option<ModesOptions>,
+    /// Divergence of the densities, which the maker of the candidate alone can work out; passed on to the metrics.
+    pub kl: Option<KlMetrics>,
     /// Protocol of the classifier tests.
     pub c2st: C2stOptions,
     /// Events read from each data set at most; `None` for all. They are held in memory.
@@ -66,6 +72,8 @@ impl Default for ValidateOptions {
             weight: None,
             threshold_mev: 0.0,
             response_edges: None,
+            modes: None,
+            kl: None,
             c2st: C2stOptions::default(),
             max_events: None,
             seed: 0,
@@ -91,6 +99,9 @@ impl ValidateOptions {
         });
         if let Some(edges) = edges {
             return Err(ValidationError::ResponseEdges { edges: edges.clone() });
+        }
+        if let Some(modes) = &self.modes {
+            modes.check()?;
         }
         Ok(self.c2st.check()?)
     }
@@ -219,8 +230,14 @@ impl<'a> Comparison<'a> {
             candidate: candidate.info(),
             features: self.features()?,
             response: self.response(),
-            global: GlobalMetrics { c2st: Vec::new(), correlation_distance },
+            global: GlobalMetrics {
+                c2st: Vec::new(),
+                correlation_distance,
+                modes: self.modes()?,
+                kl: self.options.kl,
+            },
             profiles: self.profiles(),
+            plane: self.plane(),
             gates: Vec::new(),
             verdict: Verdict::Pass,
         })
@@ -251,6 +268,27 @@ impl<'a> Comparison<'a> {
     fn profiles(&self) -> Option<Profiles> {
         let (geometry, _) = self.shower.as_ref()?;
         Some(profiles(geometry, showers_of(&self.reference.table)?, showers_of(&self.candidate.table)?))
+    }
+
+    fn modes(&self) -> Result<Option<ModeMetrics>, ValidationError> {
+        let (Some(options), Some(reference), Some(candidate)) =
+            (&self.options.modes, mode_points(&self.reference), mode_points(&self.candidate))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(mode_metrics(options, reference, candidate, &self.reference.grouping, self.options.seed)?))
+    }
+
+    /// The map of two compared numbers; none with more or fewer, or with showers.
+    fn plane(&self) -> Option<PlaneMetrics> {
+        let numbers: usize = self.reference.table.columns.iter().map(|(_, matrix)| matrix.ncols()).sum();
+        if numbers != 2 || self.shower.is_some() {
+            return None;
+        }
+        // Features of the other columns stand behind the incident energy.
+        let [reference, candidate] =
+            [&self.reference, &self.candidate].map(|loaded| &loaded.extraction.sample.columns);
+        Some(plane(reference.last_chunk()?, candidate.last_chunk()?))
     }
 
     /// Inputs of the classifier tests.
@@ -286,6 +324,11 @@ impl<'a> Comparison<'a> {
 
 fn response_sample<'a>(table: &'a Table, response: &'a [f32]) -> Option<ResponseSample<'a>> {
     Some(ResponseSample { incident: table.incident.as_ref()?, response, weights: table.weights.as_deref() })
+}
+
+fn mode_points(loaded: &Loaded) -> Option<Points<'_>> {
+    let Table { label, weights, mode_points, .. } = &loaded.table;
+    Some(Points { label, values: mode_points.as_ref()?.view(), weights: weights.as_deref() })
 }
 
 fn showers_of(table: &Table) -> Option<Showers<'_>> {

@@ -8,7 +8,7 @@ use arrow::datatypes::*;
 use ndarray::Array2;
 use parquet::basic::Compression;
 use proptest::prelude::*;
-use simile_data::{DataError, EventWriter, Events, event_schema, events_to_batch};
+use simile_data::{DataError, EventWriter, Events, WriterOptions, event_schema, events_to_batch};
 
 use crate::support::*;
 
@@ -95,6 +95,7 @@ proptest! {
     #[test]
     fn events_survive_a_file(
         energy in prop::collection::vec(-1e30f32..1e30, 1..200), width in 1usize..20, group in 1usize..100,
+        distinct in any::<bool>(),
     ) {
         let n = energy.len();
         let mut events = Events::new((0..n as u64).collect());
@@ -104,7 +105,8 @@ proptest! {
         let schema = event_schema(&[("energy".into(), 1), ("cells".into(), width)], HashMap::new());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");
-        write(&path, &events_to_batch(&events, &schema).unwrap(), &options(Compression::SNAPPY, group));
+        let options = WriterOptions { distinct, ..options(Compression::SNAPPY, group) };
+        write(&path, &events_to_batch(&events, &schema).unwrap(), &options);
         let blocks: Vec<_> = open(&path).scan().batch_rows(33).events().unwrap().map(Result::unwrap).collect();
         prop_assert_eq!(Events::concat(&blocks).unwrap(), events);
     }

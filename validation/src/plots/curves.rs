@@ -79,7 +79,7 @@ fn losses_draft(curves: &LearningCurves, x: Axis) -> Draft {
 
 const COLUMNS: usize = 2;
 /// Of a small panel, and the distance to the next.
-const SMALL: [f64; 2] = [278.0, 132.0];
+const SMALL: [f64; 2] = [264.0, 132.0];
 const STEP: [f64; 2] = [360.0, 186.0];
 
 /// Everything else that was watched, each in a panel of its own.

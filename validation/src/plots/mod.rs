@@ -4,15 +4,18 @@
 //! with the statistical error of both. Samples differ by mark and line style as well as by colour.
 
 mod axis;
+mod color_bar;
 mod curves;
 mod font;
 pub mod format;
 mod indexed;
 mod labels;
+mod latent;
 mod legend;
 mod overlay;
 mod palette;
 mod panel;
+mod plane;
 mod profile;
 mod render;
 mod response;
@@ -31,6 +34,7 @@ use simile_data::DataError;
 
 pub use curves::{EpochPoint, LearningCurves};
 pub(crate) use font::REGULAR as FONT;
+pub use latent::LatentMap;
 pub use trade_off::{Contender, Limited, TradeOff, write_trade_off};
 
 use crate::metrics::Metrics;
@@ -88,7 +92,7 @@ struct Draft {
     scene: Scene,
 }
 
-/// Draws every figure that `metrics` and `curves` have data for, and writes each to `directory` as SVG and PNG.
+/// Draws every figure that `metrics`, `curves` and `latents` have data for, and writes each to `directory` as SVG and PNG.
 ///
 /// The folder is created if need be. Files appear complete or not at all; files of the same names are replaced.
 /// Figures come in the order in which a report shows them.
@@ -98,17 +102,20 @@ struct Draft {
 pub fn write_plots(
     metrics: &Metrics,
     curves: Option<&LearningCurves>,
+    latents: Option<&LatentMap>,
     directory: &Path,
 ) -> Result<Vec<Figure>, PlotError> {
     std::fs::create_dir_all(directory)
         .map_err(|source| PlotError::Folder { path: directory.into(), source })?;
-    drafts(metrics, curves).into_par_iter().map(|draft| write(draft, directory)).collect()
+    drafts(metrics, curves, latents).into_par_iter().map(|draft| write(draft, directory)).collect()
 }
 
-fn drafts(metrics: &Metrics, curves: Option<&LearningCurves>) -> Vec<Draft> {
+fn drafts(metrics: &Metrics, curves: Option<&LearningCurves>, latents: Option<&LatentMap>) -> Vec<Draft> {
     let samples = [&metrics.reference, &metrics.candidate];
     let mut drafts = Vec::new();
     drafts.extend(metrics.response.iter().flat_map(|response| response::drafts(response, samples)));
+    let modes = metrics.global.modes.as_ref();
+    drafts.extend(metrics.plane.iter().map(|plane| plane::draft(plane, modes, samples)));
     drafts.extend(metrics.global.c2st.iter().map(|c2st| roc::draft(c2st, samples)));
     for (feature, section) in metrics.features.iter().zip(sections::of(&metrics.features)) {
         drafts.push(spectrum::draft(feature, samples, section));
@@ -117,6 +124,7 @@ fn drafts(metrics: &Metrics, curves: Option<&LearningCurves>) -> Vec<Draft> {
         drafts.extend(profile::draft(profiles, samples));
         drafts.extend(shower::drafts(profiles, samples));
     }
+    drafts.extend(latents.and_then(latent::draft));
     drafts.extend(curves.map(curves::drafts).unwrap_or_default());
     sections::gather(&mut drafts);
     name_apart(&mut drafts);

@@ -19,6 +19,25 @@ const SEQUENTIAL: [Color; 10] = [
 /// Blue to white to vermilion, equally dark at both ends.
 const DIVERGING: [Color; 5] = [[0, 84, 147], [120, 178, 219], [247, 247, 247], [240, 161, 107], [178, 68, 0]];
 
+/// Once round the circle in eight steps: every hue has a lightness of its own among its neighbours, from dark violet
+/// through green to yellow and back through red.
+const CYCLIC: [Color; 9] = [
+    [30, 20, 105],
+    [0, 98, 178],
+    [0, 150, 160],
+    [86, 185, 60],
+    [222, 200, 40],
+    [240, 140, 30],
+    [206, 52, 40],
+    [140, 35, 115],
+    [30, 20, 105],
+];
+
+/// Colour of an angle in turns; whole turns make no difference.
+pub(crate) fn cyclic(turns: f64) -> Color {
+    interpolate(&CYCLIC, turns.rem_euclid(1.0))
+}
+
 /// Colour of a fraction of the range, 0 to 1.
 pub(crate) fn sequential(fraction: f64) -> Color {
     interpolate(&SEQUENTIAL, fraction)
@@ -43,12 +62,21 @@ fn interpolate(stops: &[Color], fraction: f64) -> Color {
 mod tests {
     use super::*;
 
+    fn luminance([r, g, b]: Color) -> f64 {
+        0.2126 * f64::from(r) + 0.7152 * f64::from(g) + 0.0722 * f64::from(b)
+    }
+
     #[test]
     fn the_sequential_scale_darkens_all_the_way() {
-        let luminance =
-            |[r, g, b]: Color| 0.2126 * f64::from(r) + 0.7152 * f64::from(g) + 0.0722 * f64::from(b);
         let scale: Vec<f64> = (0..=50).map(|step| luminance(sequential(f64::from(step) / 50.0))).collect();
         assert!(scale.windows(2).all(|pair| pair[0] > pair[1]), "{scale:?}");
+    }
+
+    #[test]
+    fn the_cyclic_scale_closes_and_its_eighths_differ_in_lightness() {
+        assert_eq!((cyclic(-0.25), cyclic(1.0)), (cyclic(0.75), cyclic(0.0)));
+        let lightness: Vec<f64> = (0..=8).map(|eighth| luminance(cyclic(f64::from(eighth) / 8.0))).collect();
+        assert!(lightness.windows(2).all(|pair| (pair[0] - pair[1]).abs() > 10.0), "{lightness:?}");
     }
 
     #[test]

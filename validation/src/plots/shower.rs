@@ -4,9 +4,10 @@ use std::f64::consts::TAU;
 
 use super::Draft;
 use super::axis::Axis;
+use super::color_bar::color_bar;
 use super::font;
 use super::palette::{diverging, sequential};
-use super::panel::{AXIS_TITLE_SIZE, NOTE_SIZE, TICK_SIZE, TITLE_SIZE};
+use super::panel::{AXIS_TITLE_SIZE, NOTE_SIZE, TITLE_SIZE};
 use super::profile::length;
 use super::scene::{Anchor, BLACK, Color, GREY_TEXT, Point, Scene, WHITE};
 use crate::metrics::{LayerMean, LayerProfile, Profiles, SampleInfo};
@@ -68,10 +69,10 @@ fn map_scene(index: usize, layer: &LayerProfile, samples: [&SampleInfo; 2]) -> S
     let colors: Vec<_> =
         differences.iter().map(|difference| difference.map(|d| diverging(d / half))).collect();
     map(&mut scene, 2, "Relative difference", layer, &colors);
-    color_bar(&mut scene, [24.0, 594.0], &energies, sequential, "Mean energy per event [MeV]");
+    color_bar(&mut scene, 338.0, [24.0, 594.0], &energies, sequential, "Mean energy per event [MeV]");
     let percent = Axis::linear(-100.0 * half, 100.0 * half);
     let signed = |fraction: f64| diverging(2.0 * fraction - 1.0);
-    color_bar(&mut scene, [644.0, 904.0], &percent, signed, "Difference [%]");
+    color_bar(&mut scene, 338.0, [644.0, 904.0], &percent, signed, "Difference [%]");
     scene
 }
 
@@ -143,40 +144,6 @@ fn sectors_per_cut(sectors: usize) -> usize {
 
 fn on_circle((x, y): Point, radius: f64, angle: f64) -> Point {
     (x + radius * angle.cos(), y - radius * angle.sin())
-}
-
-/// A horizontal colour scale between two positions, with ticks and title below.
-fn color_bar(
-    scene: &mut Scene,
-    [left, right]: [f64; 2],
-    axis: &Axis,
-    color: impl Fn(f64) -> Color,
-    title: &str,
-) {
-    const STEPS: usize = 64;
-    let (top, bottom, width) = (338.0, 350.0, right - left);
-    for step in 0..STEPS {
-        let (begin, end) = (step as f64 / STEPS as f64, (step + 1) as f64 / STEPS as f64);
-        // Each box reaches to the end: the next covers all but its own share.
-        scene.boxes(vec![[left + begin * width, top, right, bottom]], color(0.5 * (begin + end)));
-    }
-    scene.line(vec![(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], 1.0, BLACK);
-    let ticks = axis.ticks((width / 90.0) as usize);
-    for value in ticks.minor {
-        let x = left + width * axis.fraction(value);
-        scene.line(vec![(x, bottom), (x, bottom + 3.0)], 0.8, BLACK);
-    }
-    for (value, label) in ticks.major {
-        let x = left + width * axis.fraction(value);
-        scene.line(vec![(x, bottom), (x, bottom + 5.0)], 1.0, BLACK);
-        scene.text((x, bottom + 20.0), label, TICK_SIZE - 1.0, Anchor::Middle);
-    }
-    scene.text(
-        ((left + right) / 2.0, bottom + 42.0),
-        format!("{title} {}", ticks.factor).trim(),
-        TICK_SIZE,
-        Anchor::Middle,
-    );
 }
 
 #[cfg(test)]

@@ -203,6 +203,64 @@ fn profiles() -> Profiles {
     Profiles { layers }
 }
 
+/// Four modes, the last of which the candidate has lost.
+fn modes() -> ModeMetrics {
+    let share = |value: f64| Share { value, error: (value * (1.0 - value) / 12_500.0).sqrt() };
+    let modes =
+        [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]].iter().enumerate().map(|(index, centre)| {
+            let candidate = share([0.32, 0.31, 0.29, 0.02][index]);
+            ModeShares { centre: centre.to_vec(), reference: share(0.245), candidate, recovered: index < 3 }
+        });
+    ModeMetrics {
+        columns: vec!["x".into(), "y".into()],
+        radius: 0.6,
+        modes: modes.collect(),
+        recovered: 3,
+        recovered_floor: 4.0,
+        outside: share(0.06),
+        outside_floor: share(0.02),
+    }
+}
+
+/// Gaussians at the modes.
+fn plane() -> PlaneMetrics {
+    let edges: Vec<f64> = (0..=60).map(|edge| -2.0 + f64::from(edge) / 15.0).collect();
+    let middles: Vec<f64> = edges.windows(2).map(|pair| 0.5 * (pair[0] + pair[1])).collect();
+    let contents = |sample: fn(&ModeShares) -> f64| {
+        let modes = modes().modes;
+        let density = |x: f64, y: f64| -> f64 {
+            let peak = |mode: &ModeShares| {
+                let squares = (x - mode.centre[0]).powi(2) + (y - mode.centre[1]).powi(2);
+                sample(mode) * (-0.5 * squares / 0.04).exp() / (0.04 * std::f64::consts::TAU)
+            };
+            modes.iter().map(peak).sum()
+        };
+        let share = |x: &f64, y: &f64| (density(*x, *y) / 225.0 * 12_500.0).round() / 12_500.0;
+        let shares = middles.iter().flat_map(|y| middles.iter().map(move |x| share(x, y)));
+        PlaneContents { shares: shares.collect(), outside: 0.001 }
+    };
+    PlaneMetrics {
+        x: describe("x", "x", Some("mm"), false, false, true),
+        y: describe("y", "y", Some("mm"), false, false, true),
+        reference: contents(|mode| mode.reference.value),
+        candidate: contents(|mode| mode.candidate.value),
+        x_edges: edges.clone(),
+        y_edges: edges,
+    }
+}
+
+/// Latents mapped to a bent plane.
+pub(crate) fn example_latents() -> LatentMap {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let latents: Vec<[f32; 2]> = (0..500).map(|_| [0, 1].map(|_| normal(&mut random) as f32)).collect();
+    LatentMap {
+        targets: latents.iter().map(|[a, b]| [a + 0.5 * b, b - 0.3 * a * a]).collect(),
+        latents,
+        latent_labels: ["z₁", "z₂"].map(String::from),
+        target_labels: ["x [mm]", "y [mm]"].map(String::from),
+    }
+}
+
 /// A validation of showers with every part present, one gate failed.
 pub(crate) fn example() -> Metrics {
     let info = |label: &str, file: &str| SampleInfo {
@@ -228,8 +286,11 @@ pub(crate) fn example() -> Metrics {
         global: GlobalMetrics {
             c2st: vec![classifier("voxels", 0.523), classifier("observables", 0.552)],
             correlation_distance: Some(Floored { value: 0.013, floor: 0.009 }),
+            modes: Some(modes()),
+            kl: Some(KlMetrics { value: 0.021, error: 0.004 }),
         },
         profiles: Some(profiles()),
+        plane: Some(plane()),
         gates: vec![
             gate("c2st.voxels.auc", 0.523, 0.53, true),
             gate("c2st.observables.auc", 0.552, 0.54, false),
@@ -261,7 +322,13 @@ pub(crate) fn example_curves() -> LearningCurves {
 fn every_feature_and_part_has_a_figure_in_both_formats() {
     let folder = tempfile::tempdir().unwrap();
     let metrics = example();
-    let figures = write_plots(&metrics, Some(&example_curves()), &folder.path().join("plots")).unwrap();
+    let figures = write_plots(
+        &metrics,
+        Some(&example_curves()),
+        Some(&example_latents()),
+        &folder.path().join("plots"),
+    )
+    .unwrap();
     let names: Vec<&str> = figures.iter().map(|figure| figure.name.as_str()).collect();
     let fixed = [
         "mean_response",
@@ -271,6 +338,8 @@ fn every_feature_and_part_has_a_figure_in_both_formats() {
         "longitudinal_profile",
         "average_shower_layer_0",
         "learning_curves",
+        "plane",
+        "latent_map",
     ];
     for name in metrics.features.iter().map(|feature| feature.feature.name.as_str()).chain(fixed) {
         assert!(names.contains(&name), "no figure {name} among {names:?}");
@@ -286,7 +355,7 @@ fn every_feature_and_part_has_a_figure_in_both_formats() {
 
 #[test]
 fn figures_of_one_section_follow_each_other() {
-    let drafts = drafts(&example(), Some(&example_curves()));
+    let drafts = drafts(&example(), Some(&example_curves()), Some(&example_latents()));
     let mut sections: Vec<&str> = drafts.iter().map(|draft| draft.section.as_str()).collect();
     sections.dedup();
     let distinct: BTreeSet<&str> = sections.iter().copied().collect();
@@ -302,7 +371,7 @@ fn names_are_safe_for_files_and_distinct() {
         feature.feature.name = name.into();
     }
     let folder = tempfile::tempdir().unwrap();
-    let figures = write_plots(&metrics, None, folder.path()).unwrap();
+    let figures = write_plots(&metrics, None, None, folder.path()).unwrap();
     let names: BTreeSet<&str> = figures.iter().map(|figure| figure.name.as_str()).collect();
     assert!(names.contains("a_b") && names.contains("a_b_2"), "{names:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2 * figures.len());
@@ -313,7 +382,7 @@ fn an_unwritable_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plots");
     std::fs::write(&file, "in the way").unwrap();
-    let error = write_plots(&example(), None, &file).unwrap_err().to_string();
+    let error = write_plots(&example(), None, None, &file).unwrap_err().to_string();
     assert!(error.contains("plots"), "{error}");
 }
 
@@ -343,6 +412,12 @@ fn broken() -> Vec<Metrics> {
             layer.reference.voxels_mev.fill(value);
             layer.candidate.voxels_mev.fill(value);
         }
+        let plane = metrics.plane.as_mut().unwrap();
+        for contents in [&mut plane.reference, &mut plane.candidate] {
+            contents.shares.fill(value);
+            contents.outside = value;
+        }
+        metrics.global.modes.as_mut().unwrap().modes[0].centre = vec![value; 2];
         metrics.global.c2st[0].roc.clear();
         metrics.global.c2st[1].roc = vec![[value, value]; 3];
         metrics
@@ -362,7 +437,7 @@ fn points_of(shape: &Shape) -> Vec<(f64, f64)> {
 #[test]
 fn broken_numbers_never_reach_a_figure() {
     for metrics in broken() {
-        for draft in drafts(&metrics, None) {
+        for draft in drafts(&metrics, None, None) {
             let Scene { width, height, shapes } = &draft.scene;
             for point in shapes.iter().flat_map(points_of) {
                 let inside = (0.0..=*width).contains(&point.0) && (0.0..=*height).contains(&point.1);
@@ -402,7 +477,7 @@ fn svg_is_well_formed_whatever_the_labels_say() {
     let mut metrics = example();
     metrics.reference.label = "<Geant4> & \"friends\"".into();
     metrics.features[0].feature.label = "p < 0 && 'q' > 1".into();
-    for draft in drafts(&metrics, Some(&example_curves())) {
+    for draft in drafts(&metrics, Some(&example_curves()), Some(&example_latents())) {
         well_formed(&render::svg(&draft.scene)).unwrap_or_else(|fault| panic!("{}: {fault}", draft.name));
     }
     assert!(well_formed("<svg><text>a</svg>").is_err() && well_formed("<svg>a & b</svg>").is_err());
@@ -434,7 +509,7 @@ fn no_text_overlaps_another_or_leaves_the_figure() {
     long.candidate.label = "spline flow, 10 couplings".into();
     long.features[0].feature.label = "Energy-weighted radial width of the shower over all layers".into();
     for metrics in [example(), long] {
-        for draft in drafts(&metrics, Some(&example_curves())) {
+        for draft in drafts(&metrics, Some(&example_curves()), Some(&example_latents())) {
             assert_no_text_overlaps(&draft.name, &draft.scene);
         }
     }

@@ -92,6 +92,7 @@ fn render(
         reference => view::sample(&metrics.reference),
         candidate => view::sample(&metrics.candidate),
         rows => view::rows(metrics, figures),
+        modes => view::modes(metrics),
         sections => view::sections(figures, &bitmaps),
         facts => view::facts(report, curves),
         config => report.config_toml,

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::ReportContext;
 use crate::metrics::{
-    Bound, Estimate, FeatureMetrics, Gate, Metrics, Moments, ResponseBin, ResponseMetrics, SampleInfo,
-    Verdict,
+    Bound, Estimate, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, ResponseBin, ResponseMetrics,
+    SampleInfo, Share, Verdict,
 };
 use crate::plots::format::{count, probability, significant, titled, with_error};
 use crate::plots::{Figure, LearningCurves};
@@ -116,6 +116,12 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         cards.extend(deviation("Mean response", response, |bin| bin.mean_deviation));
         cards.extend(deviation("Energy resolution", response, |bin| bin.resolution_deviation));
     }
+    cards.extend(metrics.global.modes.iter().flat_map(mode_cards));
+    cards.extend(metrics.global.kl.map(|kl| CardView {
+        name: "KL divergence from the truth".into(),
+        value: format!("{} nat", with_error(kl.value, kl.error)),
+        note: "0 for the true density; mean of log p − log q over the reference".into(),
+    }));
     cards.extend(metrics.global.correlation_distance.map(|distance| CardView {
         name: "Distance of correlations".into(),
         value: significant(distance.value, 2),
@@ -126,6 +132,62 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         (feature.separation_power.value, feature.separation_power.floor)
     }));
     cards
+}
+
+fn mode_cards(modes: &ModeMetrics) -> [CardView; 2] {
+    [
+        CardView {
+            name: "Modes recovered".into(),
+            value: format!("{} of {}", modes.recovered, modes.modes.len()),
+            note: format!(
+                "floor {}; a third of the reference's events within {} of the centre",
+                significant(modes.recovered_floor, 2),
+                modes.radius
+            ),
+        },
+        CardView {
+            name: "Events outside all modes".into(),
+            value: share(modes.outside),
+            note: format!("floor {}", share(modes.outside_floor)),
+        },
+    ]
+}
+
+/// A share as a percentage with its error.
+fn share(share: Share) -> String {
+    format!("({}) %", with_error(100.0 * share.value, 100.0 * share.error))
+}
+
+/// A row of the table of modes.
+#[derive(Serialize)]
+pub(super) struct ModeView {
+    centre: String,
+    reference: String,
+    candidate: String,
+    ratio: String,
+    recovered: bool,
+}
+
+/// The modes in the order of the configuration, then what lies outside all of them.
+pub(super) fn modes(metrics: &Metrics) -> Vec<ModeView> {
+    let Some(modes) = &metrics.global.modes else { return Vec::new() };
+    let row = |centre: String, reference: Share, candidate: Share, recovered: bool| {
+        let ratio = candidate.value / reference.value;
+        let error = (candidate.error / reference.value).hypot(ratio * reference.error / reference.value);
+        ModeView {
+            centre,
+            reference: share(reference),
+            candidate: share(candidate),
+            ratio: with_error(ratio, error),
+            recovered,
+        }
+    };
+    let named = modes.modes.iter().map(|mode| {
+        let coordinates: Vec<String> = mode.centre.iter().map(|value| significant(*value, 3)).collect();
+        row(format!("({})", coordinates.join(", ")), mode.reference, mode.candidate, mode.recovered)
+    });
+    let outside = row("outside all modes".into(), modes.outside_floor, modes.outside, true);
+    named.chain([outside]).collect()
 }
 
 /// The largest relative deviation over the bins of incident energy, with its statistical error.
