@@ -91,7 +91,7 @@ fn flow(device: &Device) -> impl Surrogate {
         permutation: PermutationConfig::Swap,
         ..FlowConfig::default()
     };
-    let space = GroupSpace { conditions: CONDITIONS, targets: FEATURES };
+    let space = GroupSpace { conditions: CONDITIONS, targets: FEATURES, categories: Vec::new() };
     config.init(space, device, &mut random::stream(1, "bench/init", 0))
 }
 

@@ -35,7 +35,7 @@ impl PlayersConfig {
     }
 
     pub(super) fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Players {
-        let GroupSpace { conditions, targets } = space;
+        let GroupSpace { conditions, targets, .. } = space;
         Players {
             generator: self.generator.mlp(self.latents + conditions, targets).init(device, rng),
             critic: self.critic.mlp(targets + conditions, 1).init(device, rng),

@@ -91,7 +91,7 @@ impl AutoencoderConfig {
         device: &Device,
         rng: &mut ChaCha8Rng,
     ) -> Autoencoder {
-        let GroupSpace { conditions, targets } = space;
+        let GroupSpace { conditions, targets, .. } = space;
         let latents = self.latents;
         Autoencoder {
             encoder: self.encoder.mlp(targets + conditions, latents).init(device, rng),

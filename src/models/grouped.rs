@@ -25,7 +25,14 @@ impl<M: Surrogate> Grouped<M> {
     /// Makes the model of every group.
     pub fn init(space: &Space, mut init: impl FnMut(GroupSpace) -> M) -> Self {
         let groups = space.target_groups.iter();
-        let spaces = groups.map(|g| GroupSpace { conditions: space.conditions + g.start, targets: g.len() });
+        let spaces = groups.map(|group| {
+            let own = space.target_categories.iter().filter(|c| group.start <= c.start && c.end <= group.end);
+            GroupSpace {
+                conditions: space.conditions + group.start,
+                targets: group.len(),
+                categories: own.map(|c| c.start - group.start..c.end - group.start).collect(),
+            }
+        });
         Self {
             groups: spaces.map(&mut init).collect(),
             sizes: space.target_groups.iter().map(|group| group.len()).collect(),
@@ -186,14 +193,21 @@ mod tests {
     #[test]
     fn every_group_knows_those_before() {
         let (device, mut rng) = (Device::flex(), random::stream(1, "test/grouped", 0));
-        let space = Space { conditions: 2, target_groups: vec![0..1, 1..4] };
+        let space = Space {
+            conditions: 2,
+            target_groups: vec![0..1, 1..4],
+            target_categories: std::iter::once(2..4).collect(),
+        };
         let mut seen = Vec::new();
         let config = AutoencoderConfig { latents: 2, components: 2, ..AutoencoderConfig::default() };
         let model = Grouped::init(&space, |group| {
-            seen.push(group);
+            seen.push(group.clone());
             config.init(group, &device, &mut rng)
         });
-        let expected = [(2, 1), (3, 3)].map(|(conditions, targets)| GroupSpace { conditions, targets });
+        let expected = [
+            GroupSpace { conditions: 2, targets: 1, categories: Vec::new() },
+            GroupSpace { conditions: 3, targets: 3, categories: std::iter::once(1..3).collect() },
+        ];
         assert_eq!(seen, expected);
         let mut normal = |rows: usize, columns: usize| normal_noise(rows, columns, &device, &mut rng);
         let batch = Batch { target: normal(500, 4), condition: normal(500, 2), weight: None };
@@ -205,7 +219,7 @@ mod tests {
     #[test]
     fn the_density_of_groups_is_the_product_of_theirs() {
         let (device, mut rng) = (Device::flex(), random::stream(3, "test/grouped", 0));
-        let space = Space { conditions: 1, target_groups: vec![0..2, 2..4] };
+        let space = Space { conditions: 1, target_groups: vec![0..2, 2..4], target_categories: Vec::new() };
         let config = FlowConfig { couplings: 2, width: 8, ..FlowConfig::default() };
         let model = Grouped::init(&space, |group| config.init(group, &device, &mut rng));
         let (target, condition) =

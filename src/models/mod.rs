@@ -51,12 +51,19 @@ pub struct Space {
     pub conditions: usize,
     /// Columns of model space that belong together, in the order in which they are generated.
     pub target_groups: Vec<Range<usize>>,
+    /// Columns of targets that hold one category between them; each lies in one group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_categories: Vec<Range<usize>>,
 }
 
 impl Space {
     /// The model space of a preprocessing.
     pub fn of(preprocessing: &Preprocessing) -> Self {
-        Self { conditions: preprocessing.n_condition(), target_groups: preprocessing.target_groups() }
+        Self {
+            conditions: preprocessing.n_condition(),
+            target_groups: preprocessing.target_groups(),
+            target_categories: preprocessing.target_categories(),
+        }
     }
 
     /// Width of a target in model space.
@@ -66,12 +73,14 @@ impl Space {
 }
 
 /// Widths that the model of one group of targets sees; its conditions include the groups generated before.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GroupSpace {
     /// Width of a condition.
     pub conditions: usize,
     /// Width of a target.
     pub targets: usize,
+    /// Columns of a target that hold one category between them.
+    pub categories: Vec<Range<usize>>,
 }
 
 /// Events in model space.

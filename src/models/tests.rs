@@ -15,7 +15,7 @@ use super::*;
 use crate::nn::parameters;
 use crate::training::{Optimizer, TrainingConfig, matrix};
 
-const SPACE: GroupSpace = GroupSpace { conditions: 1, targets: 2 };
+const SPACE: GroupSpace = GroupSpace { conditions: 1, targets: 2, categories: Vec::new() };
 
 fn draw(c: f32, rng: &mut ChaCha8Rng) -> [f32; 2] {
     let y0 = c.sin() + (0.5 + 0.15 * c) * rng.sample::<f32, _>(StandardNormal);
@@ -264,7 +264,7 @@ fn the_importance_weighted_estimate_finds_the_density_of_a_linear_model() {
     let linear = NetworkConfig { activation: ActivationKind::LeakyRelu, ..network(8, 1) };
     let config = VaeConfig { latents: 1, encoder: linear, decoder: linear, ..VaeConfig::default() };
     let device = Device::flex();
-    let model = config.init(GroupSpace { conditions: 1, targets: 2 }, &device, &mut init_rng());
+    let model = config.init(SPACE, &device, &mut init_rng());
     // x = σ·ε with the decoder at zero, σ = 2 and 1/2; the code says nothing.
     let mut weights = parameters::collect(&model);
     for (name, data) in &mut weights {
@@ -302,4 +302,45 @@ fn bernoulli_targets_are_drawn_with_their_probability() {
     assert!(drawn.iter().all(|&v| v == 0.0 || v == 1.0));
     let [drawn, mean] = [drawn, mean].map(|m| m.column(0).mean().unwrap());
     assert!((drawn - mean).abs() < 0.01, "drawn {drawn}, expected {mean}");
+}
+
+/// Two categories, the second with a probability of σ(2c), beside a number that goes with it.
+#[test]
+fn a_vae_draws_categories_with_their_probability() {
+    let space = GroupSpace { conditions: 1, targets: 3, categories: std::iter::once(0..2).collect() };
+    let config =
+        VaeConfig { latents: 2, encoder: network(32, 2), decoder: network(32, 2), ..VaeConfig::default() };
+    let (device, mut rng) = (Device::flex().autodiff(), random::stream(12, "test/categories", 0));
+    let mut model = config.init(space, &device, &mut init_rng());
+    let mut optimizer = Optimizer::new(&model, &Device::flex());
+    for number in 0..1200 {
+        let condition: Vec<f32> = (0..256).map(|_| rng.gen_range(-1.0f32..1.0)).collect();
+        let target = condition.iter().flat_map(|c| {
+            let second = rng.gen_bool(f64::from(1.0 / (1.0 + (-2.0 * c).exp())));
+            let number = f32::from(second) + 0.1 * rng.sample::<f32, _>(StandardNormal);
+            [f32::from(!second), f32::from(second), number]
+        });
+        let target = target.collect::<Vec<f32>>();
+        let batch = Batch {
+            target: Tensor::from_data(TensorData::new(target, [256, 3]), &device),
+            condition: Tensor::from_data(TensorData::new(condition, [256, 1]), &device),
+            weight: None,
+        };
+        let loss = model.loss(&batch, Step { number, epoch: 1 }, &mut rng).value;
+        model = optimizer.step(model, loss.backward(), 4e-3, &TrainingConfig::default()).0;
+    }
+    let model = model.valid();
+    for c in [-0.8f32, 0.0, 0.8] {
+        let condition = Tensor::full([20_000, 1], c, &Device::flex());
+        let drawn = matrix(model.sample(condition, &mut rng));
+        assert!(
+            drawn.outer_iter().all(|y| y[0] + y[1] == 1.0 && y[0] * y[1] == 0.0),
+            "one category an event"
+        );
+        let share = drawn.column(1).mean().unwrap();
+        let exact = 1.0 / (1.0 + (-2.0 * c).exp());
+        assert!((share - exact).abs() < 0.06, "c = {c}: share {share}, exactly {exact}");
+        let apart = drawn.outer_iter().filter(|y| (y[2] > 0.5) != (y[1] == 1.0)).count();
+        assert!(apart < 1000, "c = {c}: the number does not go with the category in {apart} of 20000 events");
+    }
 }

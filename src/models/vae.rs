@@ -6,12 +6,15 @@
 //! ELBO = E_q\[log p(x|z, c)\] − β·KL(q(z|x, c) ‖ p(z|c)).
 //!
 //! The observation is normal with a learned variance for every target (Rybkin, Daniilidis, Levine 2020,
-//! arXiv:2006.13202), or every target and event, or it is Bernoulli. The prior is standard normal or a flow. Free bits λ
+//! arXiv:2006.13202), or every target and event, or it is Bernoulli; columns that hold a category are categorical.
+//! The prior is standard normal or a flow. Free bits λ
 //! (Kingma et al. 2016, arXiv:1606.04934) leave every latent λ nats at no cost. log p(x|c) is estimated with importance
 //! weights (Burda, Grosse, Salakhutdinov 2015, arXiv:1509.00519).
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor, TensorData, activation};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -105,9 +108,9 @@ impl VaeConfig {
 
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Vae {
-        let GroupSpace { conditions, targets } = space;
+        let GroupSpace { conditions, targets, categories } = space;
         let latents = self.latents;
-        let prior_space = GroupSpace { conditions, targets: latents };
+        let prior_space = GroupSpace { conditions, targets: latents, categories: Vec::new() };
         let outputs = if self.variance == Variance::PerEvent { 2 * targets } else { targets };
         Vae {
             encoder: self.encoder.mlp(targets + conditions, 2 * latents).init(device, rng),
@@ -116,6 +119,7 @@ impl VaeConfig {
             prior: self.prior.as_ref().map(|prior| prior.init(prior_space, device, rng)),
             config: self.clone(),
             targets,
+            categories,
         }
     }
 }
@@ -132,12 +136,16 @@ pub struct Vae {
     config: VaeConfig,
     #[module(skip)]
     targets: usize,
+    #[module(skip)]
+    categories: Vec<Range<usize>>,
 }
 
 /// Bounds of log σ of a code: beyond them it would be a point, or no code at all.
 const CODE_LOG_SIGMA: f64 = 7.0;
 /// Smallest log σ of an observation: a target that is always the same would be infinitely likely.
 const MIN_LOG_SIGMA: f64 = -7.0;
+/// ½ ln 2π
+const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
 /// Importance samples of an estimate of log p(x|c).
 const IMPORTANCE_SAMPLES: usize = 64;
 
@@ -178,12 +186,42 @@ impl Vae {
 
     /// log p(x|z, c), `[batch, 1]`.
     fn log_likelihood(&self, target: Tensor<2>, Observation { mean, log_sigma }: Observation) -> Tensor<2> {
-        match self.config.likelihood {
+        let each = match self.config.likelihood {
             Likelihood::Gaussian => {
-                log_standard_normal((target - mean) / log_sigma.clone().exp()) - log_sigma.sum_dim(1)
+                let pull = (target.clone() - mean.clone()) / log_sigma.clone().exp();
+                pull.square() * -0.5 - HALF_LOG_2PI - log_sigma
             }
-            Likelihood::Bernoulli => (target * mean.clone() - activation::softplus(mean, 1.0)).sum_dim(1),
+            Likelihood::Bernoulli => target.clone() * mean.clone() - activation::softplus(mean.clone(), 1.0),
+        };
+        if self.categories.is_empty() {
+            return each.sum_dim(1);
         }
+        let numbers = (each * self.is_number(&target.device())).sum_dim(1);
+        self.categories.iter().fold(numbers, |sum, category| {
+            let [target, logits] =
+                [&target, &mean].map(|t| t.clone().narrow(1, category.start, category.len()));
+            sum + (target * logits.clone()).sum_dim(1) - kernels::log_sum_exp(logits)
+        })
+    }
+
+    /// 1 for targets that are numbers, 0 for columns of categories, `[1, targets]`.
+    fn is_number(&self, device: &Device) -> Tensor<2> {
+        let is_number = |i: usize| !self.categories.iter().any(|category| category.contains(&i));
+        let mask: Vec<f32> = (0..self.targets).map(|i| f32::from(is_number(i))).collect();
+        Tensor::from_data(TensorData::new(mask, [1, self.targets]), device)
+    }
+
+    /// Replaces columns of categories by 1 for the one that is drawn (by its logit and Gumbel noise), or is most likely,
+    /// and 0 for the others.
+    fn with_categories(&self, drawn: Tensor<2>, logits: &Tensor<2>, noise: Option<&Tensor<2>>) -> Tensor<2> {
+        let rows = drawn.dims()[0];
+        self.categories.iter().fold(drawn, |drawn, category| {
+            let part = |t: &Tensor<2>| t.clone().narrow(1, category.start, category.len());
+            let gumbel = |noise: &Tensor<2>| -(-uniform(part(noise)).log()).log();
+            let scores = noise.map_or(part(logits), |noise| part(logits) + gumbel(noise));
+            let hot = (scores.clone() - scores.max_dim(1)).greater_equal_elem(0.0).float();
+            drawn.slice_assign([0..rows, category.clone()], hot)
+        })
     }
 
     /// log p(z|c), `[batch, 1]`.
@@ -216,6 +254,11 @@ impl Vae {
         let VaeConfig { beta, warm_up, .. } = self.config;
         if epoch > warm_up { beta } else { beta * epoch as f64 / (warm_up + 1) as f64 }
     }
+}
+
+/// Φ(n) of standard normal numbers, kept off 0 and 1.
+fn uniform(normal: Tensor<2>) -> Tensor<2> {
+    (((normal / std::f64::consts::SQRT_2).erf() + 1.0) * 0.5).clamp(1e-7, 1.0 - 1e-7)
 }
 
 /// Quantities `[batch, n]` whose mean over the batch is below `floor` have no gradient, and count as `floor`.
@@ -255,16 +298,16 @@ impl Surrogate for Vae {
         };
         let Observation { mean, log_sigma } = self.decode(latent, condition);
         let noise = self.config.observation_noise.then(|| noise.narrow(1, latents, self.targets));
-        match (self.config.likelihood, noise) {
-            (Likelihood::Gaussian, None) => mean,
-            (Likelihood::Gaussian, Some(noise)) => mean + noise * log_sigma.exp(),
-            (Likelihood::Bernoulli, None) => activation::sigmoid(mean),
+        let drawn = match (self.config.likelihood, &noise) {
+            (Likelihood::Gaussian, None) => mean.clone(),
+            (Likelihood::Gaussian, Some(noise)) => mean.clone() + noise.clone() * log_sigma.exp(),
+            (Likelihood::Bernoulli, None) => activation::sigmoid(mean.clone()),
             // 1 with the probability p that a standard normal number is below the p-quantile.
             (Likelihood::Bernoulli, Some(noise)) => {
-                let uniform = ((noise / std::f64::consts::SQRT_2).erf() + 1.0) * 0.5;
-                uniform.lower(activation::sigmoid(mean)).float()
+                uniform(noise.clone()).lower(activation::sigmoid(mean.clone())).float()
             }
-        }
+        };
+        self.with_categories(drawn, &mean, noise.as_ref())
     }
 
     fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {

@@ -116,10 +116,10 @@ impl WganConfig {
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Wgan {
         Wgan {
+            targets: space.targets,
             players: self.players().init(space, device, rng),
             constraint: self.constraint,
             sum_constraint: self.sum_constraint,
-            targets: space.targets,
         }
         .after_step()
     }

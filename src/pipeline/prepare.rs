@@ -92,7 +92,7 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
     }
     summary.test_files = test.as_ref().map(paths).unwrap_or_default();
     files::write_json(&run.summary(), &summary)?;
-    validate::rehearse(run)?;
+    validate::rehearse(run, observer)?;
     observer.message(&format!(
         "{} events to train on, {} to validate the training, {} to compare with",
         summary.train, summary.validation, summary.test

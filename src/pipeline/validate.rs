@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use ndarray::ArrayView2;
 use simile_data::Split;
+use simile_validation::ValidateOptions;
 use simile_validation::c2st::{ClassifierError, Labelled, TwoSampleClassifier};
 use simile_validation::metrics::KlMetrics;
 
@@ -19,7 +20,7 @@ pub(super) fn validate(
     let candidate = prepare::open(&run.generated())?;
     let config = &run.config.validation;
     let bundle = Bundle::load(&run.model(), device)?;
-    let mut options = config.options(run.config.seed, ["reference", "surrogate"])?;
+    let mut options = options(run, ["reference", "surrogate"])?;
     options.kl = divergence::kl(run, &bundle, &reference, device)?;
     let classifier = MlpClassifier::new(config.classifier.clone(), device.clone());
     let classifier: &dyn TwoSampleClassifier = &classifier;
@@ -36,14 +37,33 @@ pub(super) fn validate(
 
 /// Compares the test events with themselves, but trains no classifier. What would stop the comparison (a column that is
 /// not there, too few events, a gate on a figure that does not exist) is thus found before training.
-pub(super) fn rehearse(run: &RunDirectory) -> Result<(), PipelineError> {
+pub(super) fn rehearse(run: &RunDirectory, observer: &mut dyn Observer) -> Result<(), PipelineError> {
     let test = prepare::open(&run.prepared(Split::Test))?;
-    let mut options = run.config.validation.options(run.config.seed, ["the test split"; 2])?;
+    let mut options = options(run, ["the test split"; 2])?;
     options.c2st.seeds = 1;
-    let has_kl = run.config.validation.log_density.is_some() && run.config.model.has_density();
-    options.kl = has_kl.then(KlMetrics::default);
+    if run.config.validation.log_density.is_some() {
+        if run.config.model.has_density() {
+            options.kl = Some(KlMetrics::default());
+        } else {
+            observer.message(&format!(
+                "a {} has no density: no divergence, and no gate on it",
+                run.config.model.kind()
+            ));
+        }
+    }
     simile_validation::validate(&test, &test, &options, Some(&Undecided), &|_| ())?;
     Ok(())
+}
+
+/// What the configuration asks for. Gates on the divergence from a known density hold for models that have a density, so
+/// that one configuration serves all kinds.
+fn options(run: &RunDirectory, labels: [&str; 2]) -> Result<ValidateOptions, PipelineError> {
+    let config = &run.config;
+    let mut options = config.validation.options(config.seed, labels)?;
+    if config.validation.log_density.is_some() && !config.model.has_density() {
+        options.gates.retain(|gate| gate.metric != "kl");
+    }
+    Ok(options)
 }
 
 /// Finds all events alike.

@@ -17,7 +17,9 @@ use tempfile::TempDir;
 
 use super::{EpochRecord, EventSource, Observer, Setup, Trained, TrainingConfig, TrainingError, train};
 use crate::Warn;
-use crate::models::{Flow, FlowConfig, Grouped, Space};
+use crate::models::{
+    AutoencoderConfig, Flow, FlowConfig, GanConfig, Grouped, NetworkConfig, Space, Surrogate,
+};
 use crate::nn::{PermutationConfig, parameters::Parameters};
 
 /// Scalar columns in a temporary file; those named `c…` are conditions, `y…` targets, `weight` is the weight.
@@ -63,10 +65,7 @@ impl Sample {
     }
 
     fn space(&self) -> Space {
-        Space {
-            conditions: self.preprocessing.n_condition(),
-            target_groups: self.preprocessing.target_groups(),
-        }
+        Space::of(&self.preprocessing)
     }
 
     /// A small flow for this sample, its weights drawn from `seed`.
@@ -108,8 +107,8 @@ impl Observer for Unobserved {
     fn epoch(&mut self, _: &EpochRecord, _: bool) {}
 }
 
-fn run(flow: Grouped<Flow>, setup: &Setup) -> Result<Trained, TrainingError> {
-    train(flow, &autodiff(), setup, &mut Unobserved)
+fn run<M: Surrogate>(model: M, setup: &Setup) -> Result<Trained, TrainingError> {
+    train(model, &autodiff(), setup, &mut Unobserved)
 }
 
 /// Weights as they are in memory.

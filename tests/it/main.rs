@@ -5,6 +5,7 @@ mod bad_model;
 mod compare;
 mod config;
 mod memory;
+mod models;
 mod program;
 mod resume;
 mod run;

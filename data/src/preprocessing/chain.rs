@@ -81,6 +81,11 @@ impl Chain {
         self.layer_energies.as_ref().map(LayerEnergies::n_ratios)
     }
 
+    /// Whether model space has a column for every category.
+    pub(super) fn ends_in_categories(&self) -> bool {
+        matches!(self.steps.last(), Some(Fitted::OneHot(_)))
+    }
+
     /// `[events, output_width]` in model space.
     pub(super) fn forward(
         &self,

@@ -167,6 +167,17 @@ impl Preprocessing {
         groups
     }
 
+    /// Columns of model space that hold one category of a target between them.
+    #[must_use]
+    pub fn target_categories(&self) -> Vec<Range<usize>> {
+        let mut start = 0;
+        let ranges = self.targets.iter().zip(&self.widths[1]).map(|(chain, width)| {
+            start += width;
+            (chain.ends_in_categories(), start - width..start)
+        });
+        ranges.filter(|(categories, _)| *categories).map(|(_, range)| range).collect()
+    }
+
     /// The condition column that column `index` of model space comes from.
     #[must_use]
     pub fn condition_of(&self, index: usize) -> Option<&str> {

@@ -28,7 +28,7 @@ impl Case {
             start += size;
             start - size..start
         });
-        let space = Space { conditions, target_groups: groups.collect() };
+        let space = Space { conditions, target_groups: groups.collect(), target_categories: Vec::new() };
         let name = format!(
             "{:?}, {:?}, residual {}, groups {sizes:?}, {conditions} conditions",
             config.transform, config.permutation, config.residual

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::*;
-use crate::models::{Surrogate, TransformKind};
+use crate::models::TransformKind;
 use crate::nn::parameters;
 
 const SIGMA_1: f32 = 0.3;

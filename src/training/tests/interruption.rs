@@ -50,27 +50,55 @@ fn timeless(history: &[EpochRecord]) -> Vec<EpochRecord> {
 
 #[test]
 fn training_goes_on_from_a_checkpoint_bit_by_bit() {
+    check_continuation(|sample, seed| sample.flow(seed));
+}
+
+/// Whose weights take part in some of the steps, and whose epochs are compared by a distance.
+#[test]
+fn a_game_goes_on_from_a_checkpoint_bit_by_bit() {
+    let network = NetworkConfig { width: 8, hidden: 1, ..NetworkConfig::default() };
+    let config = GanConfig { generator: network, critic: network, critic_steps: 3, ..GanConfig::default() };
+    check_continuation(|sample, seed| {
+        let mut rng = random::stream(seed, "test/init", 0);
+        Grouped::init(&sample.space(), |group| config.init(group, &autodiff(), &mut rng))
+    });
+}
+
+/// Whose latent density is fitted after training.
+#[test]
+fn an_autoencoder_goes_on_from_a_checkpoint_bit_by_bit() {
+    let network = NetworkConfig { width: 8, hidden: 1, ..NetworkConfig::default() };
+    let config = AutoencoderConfig { latents: 2, encoder: network, decoder: network, components: 2 };
+    check_continuation(|sample, seed| {
+        let mut rng = random::stream(seed, "test/init", 0);
+        Grouped::init(&sample.space(), |group| config.init(group, &autodiff(), &mut rng))
+    });
+}
+
+/// `init` draws the weights of a model from a seed.
+fn check_continuation<M: Surrogate>(init: impl Fn(&Sample, u64) -> M) {
     let [train_sample, validation_sample] = samples();
     let (train_source, validation) = (train_sample.source(150), validation_sample.source(150));
     let config = config();
-    let straight = run(train_sample.flow(1), &setup(&config, &train_source, &validation)).unwrap();
+    let straight = run(init(&train_sample, 1), &setup(&config, &train_source, &validation)).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let with_checkpoint = Setup { checkpoint: Some(&path), ..setup(&config, &train_source, &validation) };
     let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        train(train_sample.flow(1), &autodiff(), &with_checkpoint, &mut Killer { epoch: 0 }).map(|_| ())
+        let model = init(&train_sample, 1);
+        train(model, &autodiff(), &with_checkpoint, &mut Killer { epoch: 0 }).map(|_| ())
     }));
     assert!(killed.is_err(), "the run was killed in its third epoch");
 
     // The weights drawn before the checkpoint is read must not matter.
-    let resumed = run(train_sample.flow(2), &with_checkpoint).unwrap();
+    let resumed = run(init(&train_sample, 2), &with_checkpoint).unwrap();
     assert_eq!(resumed.history.len(), 4);
     assert_eq!(timeless(&resumed.history), timeless(&straight.history));
     assert_eq!(resumed.best_epoch, straight.best_epoch);
     assert!(bytes(&resumed.weights) == bytes(&straight.weights), "the weights differ");
 
-    let finished = run(train_sample.flow(3), &with_checkpoint).unwrap();
+    let finished = run(init(&train_sample, 3), &with_checkpoint).unwrap();
     assert_eq!(finished.history, resumed.history, "a finished run is not trained again");
     assert!(bytes(&finished.weights) == bytes(&straight.weights));
 }

@@ -107,3 +107,43 @@ fn a_diverging_training_stops_with_an_error() {
         "{message}"
     );
 }
+
+/// Collects warnings.
+#[derive(Default)]
+struct Warned(Vec<String>);
+
+impl Warn for Warned {
+    fn warn(&mut self, message: &str) {
+        self.0.push(message.to_string());
+    }
+}
+
+impl Observer for Warned {
+    fn start(&mut self, _: usize, _: usize, _: u64) {}
+    fn step(&mut self, _: usize, _: f64) {}
+    fn epoch(&mut self, _: &EpochRecord, _: bool) {}
+}
+
+/// A generator that hardly moves, beside targets a hundred times as far apart as what it starts with; then, beside
+/// targets like those, none.
+#[test]
+fn a_collapsed_generator_is_warned_of_once() {
+    let warnings = |scale: f32| {
+        let columns = correlated(300, 0).into_iter().map(|(name, values)| {
+            let scale = if name.starts_with('y') { scale } else { 1.0 };
+            (name, values.into_iter().map(|v| scale * v).collect())
+        });
+        let sample = Sample::new(&columns.collect::<Vec<_>>(), &[]);
+        let source = sample.source(WHOLE);
+        let config = TrainingConfig { epochs: 3, learning_rate: 1e-9, ..TrainingConfig::default() };
+        let mut rng = random::stream(1, "test/init", 0);
+        let gan = GanConfig::default();
+        let model = Grouped::init(&sample.space(), |group| gan.init(group, &autodiff(), &mut rng));
+        let mut warned = Warned::default();
+        train(model, &autodiff(), &setup(&config, &source, &source), &mut warned).unwrap();
+        warned.0
+    };
+    let found = warnings(100.0);
+    assert!(found.len() == 1 && found[0].contains("epoch 1") && found[0].contains("collapsed"), "{found:?}");
+    assert!(warnings(0.5).is_empty());
+}
