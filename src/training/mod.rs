@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Axis};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use simile_data::preprocessing::PreprocessingError;
 use simile_data::{Preprocessing, random};
 use thiserror::Error;
@@ -106,7 +106,8 @@ pub struct EpochRecord {
     /// Counted from 1.
     pub epoch: usize,
     /// Mean over the training batches, with the weights at the time of each; of a model with an adversary, the loss of
-    /// the critic.
+    /// the critic, NaN in an epoch so short that it had no turn.
+    #[serde(deserialize_with = "number_or_nan")]
     pub train_loss: f64,
     /// Over the validation events with the averaged weights, the loss, or the distance by which epochs of a model with
     /// an adversary are compared; none without validation events.
@@ -114,12 +115,18 @@ pub struct EpochRecord {
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// Mean gradient norm before clipping.
+    #[serde(deserialize_with = "number_or_nan")]
     pub gradient_norm: f64,
     /// Means of other figures worth watching.
     #[serde(default)]
     pub figures: BTreeMap<String, f64>,
     /// Wall-clock time of the epoch.
     pub seconds: f64,
+}
+
+/// JSON has null for a number that is none.
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// Told how training proceeds.

@@ -66,6 +66,22 @@ fn every_kind_runs() {
     }
 }
 
+/// Epochs of one step each: in the second the critic has no turn, and no loss.
+#[test]
+fn an_epoch_may_pass_without_a_turn() {
+    let toy = Toy::tracks();
+    let run = text(toy.run());
+    let model = "model={ kind = \"gan\", critic_steps = 1 }";
+    let training = "training={ epochs = 3, batch_size = 2000 }";
+    succeed(&["run", &toy.config(), "--set", model, "--set", training, "--out", &run]);
+    let log = std::fs::read_to_string(toy.run().join("log.jsonl")).unwrap();
+    let losses: Vec<bool> = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["train_loss"].is_number())
+        .collect();
+    assert_eq!(losses, [true, false, true]);
+}
+
 /// A generator that has hardly learnt has found none of the modes; that it has no density is said, and no gate.
 #[test]
 fn a_generator_without_modes_fails_its_gate() {
