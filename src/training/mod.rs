@@ -12,6 +12,7 @@ mod optimizer;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ use crate::nn::parameters::{self, ParameterError, Parameters};
 use crate::tensors::TensorFileError;
 use checkpoint::{Checkpoint, Progress};
 pub use optimizer::Optimizer;
+use watch::{DIVERSITY, GENERATOR_GRADIENT, GRADIENT, LOSS, Means};
 
 /// Training that cannot start or go on.
 #[derive(Debug, Error)]
@@ -250,7 +252,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let mut record = self.train_epoch(epoch, observer)?;
         let averaged = self.averaged_weights();
         self.judge(&mut record, &averaged)?;
-        self.warn_of_failure(&record, observer);
+        watch::warn_of_failure(&self.progress.history, &record, observer);
         record.seconds = start.elapsed().as_secs_f64();
         let best = self.is_best(&record);
         if best {
@@ -338,31 +340,6 @@ impl<'a, M: Surrogate> Training<'a, M> {
             }
         });
         Ok(())
-    }
-
-    /// Warns where a game goes wrong, once for every kind of failure.
-    fn warn_of_failure(&mut self, record: &EpochRecord, observer: &mut dyn Observer) {
-        let history = &self.progress.history;
-        let before = |name: &'static str| history.iter().filter_map(|r| r.figures.get(name)).copied();
-        let of = |name: &str| record.figures.get(name).copied().unwrap_or(f64::NAN);
-        let epoch = record.epoch;
-        let diversity = of(DIVERSITY);
-        if diversity < COLLAPSED && before(DIVERSITY).all(|earlier| earlier >= COLLAPSED) {
-            observer.warn(&format!(
-                "epoch {epoch}: generated events are {diversity:.2} times as far apart as real ones: the generator has \
-                 collapsed. Lower training.learning_rate, or use kind = \"wgan\" with a gradient penalty"
-            ));
-        }
-        let largest = before(GENERATOR_GRADIENT).fold(0.0, f64::max);
-        let (now, last) =
-            (of(GENERATOR_GRADIENT), before(GENERATOR_GRADIENT).last().unwrap_or(f64::INFINITY));
-        if now < VANISHED * largest && last >= VANISHED * largest {
-            observer.warn(&format!(
-                "epoch {epoch}: the generator's gradient has fallen from {largest:.1e} to {now:.1e}: the critic tells all \
-                 events apart. Lower training.learning_rate or model.critic_steps, or use model.generator_loss = \
-                 \"non_saturating\""
-            ));
-        }
     }
 
     fn validation_distance(&self, model: &M) -> Result<judge::Verdict, TrainingError> {
@@ -454,31 +431,6 @@ const JUDGED_EVENTS: usize = 10_000;
 
 /// Events that a latent density is fitted on: enough for the covariances of some tens of components.
 const FITTED_EVENTS: usize = 10_000;
-
-const DIVERSITY: &str = "diversity";
-const GENERATOR_GRADIENT: &str = "generator gradient norm";
-/// Diversity below which a generator counts as collapsed: real events that differ by their conditions alone keep more.
-const COLLAPSED: f64 = 0.3;
-/// Part of the largest gradient below which it counts as vanished.
-const VANISHED: f64 = 1e-3;
-const LOSS: &str = "loss";
-const GRADIENT: &str = "gradient norm";
-
-/// Means over an epoch, each over the events for which it was given.
-#[derive(Default)]
-struct Means(BTreeMap<String, (f64, usize)>);
-
-impl Means {
-    fn add(&mut self, name: &str, value: f64, events: usize) {
-        let (sum, total) = self.0.entry(name.to_string()).or_default();
-        *sum += value * events as f64;
-        *total += events;
-    }
-
-    fn finish(self) -> BTreeMap<String, f64> {
-        self.0.into_iter().map(|(name, (sum, events))| (name, sum / events as f64)).collect()
-    }
-}
 
 fn scalar(tensor: &Tensor<1>) -> f64 {
     f64::from(tensor.clone().into_scalar::<f32>())
