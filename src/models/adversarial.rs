@@ -71,27 +71,19 @@ impl Players {
         self.generator.forward(Tensor::cat(vec![noise, condition], 1))
     }
 
-    /// Targets for the conditions of a batch, of which the generator learns.
+    /// The same players, of whom neither learns; what goes through them still has gradients.
+    pub(super) fn fixed(&self) -> Self {
+        self.clone().no_grad()
+    }
+
+    /// Targets for the conditions of a batch.
     pub(super) fn fake(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Tensor<2> {
         let noise = normal_noise(batch.len(), self.latents, &batch.target.device(), rng);
         self.generate(noise, batch.condition.clone())
     }
 
-    /// Targets for the conditions of a batch, of which the generator does not learn.
-    pub(super) fn fixed_fake(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Tensor<2> {
-        let generator = self.generator.clone().no_grad();
-        let noise = normal_noise(batch.len(), self.latents, &batch.target.device(), rng);
-        generator.forward(Tensor::cat(vec![noise, batch.condition.clone()], 1)).detach()
-    }
-
-    /// D(x, c), `[batch, 1]`, of which the critic learns.
+    /// D(x, c), `[batch, 1]`.
     pub(super) fn score(&self, target: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
         self.critic.forward(Tensor::cat(vec![target, condition.clone()], 1))
-    }
-
-    /// D(x, c), `[batch, 1]`, of which the critic does not learn.
-    pub(super) fn fixed_score(&self, target: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
-        let critic = self.critic.clone().no_grad();
-        critic.forward(Tensor::cat(vec![target, condition.clone()], 1))
     }
 }

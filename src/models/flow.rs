@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::network::{check_count, check_positive};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::kernels::{Spline, Transform};
@@ -25,6 +26,14 @@ pub enum TransformKind {
     Spline,
     /// Scale and shift (RealNVP, Dinh et al. 2016).
     Affine,
+}
+
+/// Checks the shape of a spline.
+pub(super) fn check_spline(bins: usize, tail_bound: f32) -> Result<(), ConfigError> {
+    if !(2..=Spline::MAX_BINS).contains(&bins) {
+        return Err(ConfigError::value("model.bins", bins, format!("2 to {}", Spline::MAX_BINS)));
+    }
+    check_positive("tail_bound", tail_bound)
 }
 
 impl TransformKind {
@@ -58,9 +67,6 @@ pub struct FlowConfig {
     pub permutation: PermutationConfig,
 }
 
-/// Largest number of couplings, of layers, and of units in a layer.
-const MAX_SIZE: usize = 1 << 16;
-
 impl Default for FlowConfig {
     /// The flow that reached the recorded figures on the sample calorimeter in `configs/calorimeter_flow.toml`.
     fn default() -> Self {
@@ -83,20 +89,10 @@ impl FlowConfig {
     /// # Errors
     /// Names the key and the allowed range.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let positive = [("couplings", self.couplings), ("width", self.width), ("hidden", self.hidden)];
-        for (key, value) in positive {
-            // The upper limit guards against numbers from damaged files.
-            if !(1..=MAX_SIZE).contains(&value) {
-                return Err(ConfigError::value(format!("model.{key}"), value, format!("1 to {MAX_SIZE}")));
-            }
+        for (key, value) in [("couplings", self.couplings), ("width", self.width), ("hidden", self.hidden)] {
+            check_count(key, value)?;
         }
-        if !(2..=Spline::MAX_BINS).contains(&self.bins) {
-            return Err(ConfigError::value("model.bins", self.bins, format!("2 to {}", Spline::MAX_BINS)));
-        }
-        if !(self.tail_bound > 0.0 && self.tail_bound.is_finite()) {
-            return Err(ConfigError::value("model.tail_bound", self.tail_bound, "a positive number"));
-        }
-        Ok(())
+        check_spline(self.bins, self.tail_bound)
     }
 
     /// Draws the weights.

@@ -86,14 +86,14 @@ fn surprise(score: Tensor<2>) -> Tensor<2> {
 impl Gan {
     fn critic_loss(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Loss {
         let real = self.players.score(batch.target.clone(), &batch.condition);
-        let fake = self.players.score(self.players.fixed_fake(batch, rng), &batch.condition);
+        let fake = self.players.score(self.players.fixed().fake(batch, rng), &batch.condition);
         let right = |positive: Tensor<2>| positive.greater_elem(0.0).float();
         let accuracy = (right(real.clone().detach()) + right(-fake.clone().detach())) * 0.5;
         Loss::of(batch.mean(surprise(real) + surprise(-fake))).with("critic accuracy", batch.mean(accuracy))
     }
 
     fn generator_loss(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Loss {
-        let score = self.players.fixed_score(self.players.fake(batch, rng), &batch.condition);
+        let score = self.players.fixed().score(self.players.fake(batch, rng), &batch.condition);
         let loss = match self.generator_loss {
             GeneratorLoss::Minimax => -surprise(-score),
             GeneratorLoss::NonSaturating => surprise(score),

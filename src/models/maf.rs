@@ -11,11 +11,11 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::flow::{TransformKind, log_standard_normal};
-use super::network::{check_count, check_positive};
+use super::flow::{TransformKind, check_spline, log_standard_normal};
+use super::network::check_count;
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
-use crate::kernels::{self, Columns, Spline, Transform};
+use crate::kernels::{self, Columns, Transform};
 use crate::nn::{Made, MadeConfig};
 
 /// Shape of a [`Maf`].
@@ -55,10 +55,7 @@ impl MafConfig {
         for (key, value) in [("layers", self.layers), ("width", self.width), ("hidden", self.hidden)] {
             check_count(key, value)?;
         }
-        if !(2..=Spline::MAX_BINS).contains(&self.bins) {
-            return Err(ConfigError::value("model.bins", self.bins, format!("2 to {}", Spline::MAX_BINS)));
-        }
-        check_positive("tail_bound", self.tail_bound.into())
+        check_spline(self.bins, self.tail_bound)
     }
 
     /// Draws the weights.

@@ -1,5 +1,7 @@
 //! The networks inside models, as configured.
 
+use std::fmt::Display;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +62,7 @@ impl Default for NetworkConfig {
 }
 
 /// Largest number of layers, of units in a layer, of latents: a guard against numbers from damaged files.
-pub(super) const MAX_SIZE: usize = 1 << 16;
+const MAX_SIZE: usize = 1 << 16;
 
 /// Checks that a count is at least 1 and of reasonable size.
 pub(super) fn check_count(key: &str, value: usize) -> Result<(), ConfigError> {
@@ -79,8 +81,9 @@ pub(super) fn check_not_negative(key: &str, value: f64) -> Result<(), ConfigErro
 }
 
 /// Checks that a number is positive.
-pub(super) fn check_positive(key: &str, value: f64) -> Result<(), ConfigError> {
-    if value > 0.0 && value.is_finite() {
+pub(super) fn check_positive(key: &str, value: impl Into<f64> + Display + Copy) -> Result<(), ConfigError> {
+    let number: f64 = value.into();
+    if number > 0.0 && number.is_finite() {
         return Ok(());
     }
     Err(ConfigError::value(format!("model.{key}"), value, "a positive number"))

@@ -142,7 +142,7 @@ const EPSILON: f64 = 1e-12;
 
 impl Wgan {
     fn critic_loss(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Loss {
-        let fake = self.players.fixed_fake(batch, rng);
+        let fake = self.players.fixed().fake(batch, rng);
         let real_score = self.players.score(batch.target.clone(), &batch.condition);
         let fake_score = self.players.score(fake.clone(), &batch.condition);
         let distance = batch.mean(real_score - fake_score);
@@ -170,7 +170,7 @@ impl Wgan {
 
     fn generator_loss(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Loss {
         let fake = self.players.fake(batch, rng);
-        let score = self.players.fixed_score(fake.clone(), &batch.condition);
+        let score = self.players.fixed().score(fake.clone(), &batch.condition);
         let mut loss = -batch.mean(score);
         if self.sum_constraint > 0.0 {
             loss = loss + sum_deviation(batch, fake) * self.sum_constraint;

@@ -9,8 +9,8 @@ use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rand::Rng;
 use rand_distr::StandardNormal;
 use simile_data::random;
+use simile_validation::FeatureColumn;
 use simile_validation::statistics::{Grouping, Ordered, wasserstein};
-use simile_validation::{Feature, FeatureColumn};
 
 /// Fewest random directions.
 const MIN_DIRECTIONS: usize = 64;
@@ -33,7 +33,9 @@ pub(super) fn compare(
 ) -> Verdict {
     let grouping = Grouping::new(real.nrows(), seed);
     let distance = |a: Array1<f32>, b: Array1<f32>| {
-        let [a, b] = [a, b].map(|values| Ordered::new(&column(values, weight), &grouping));
+        let column =
+            |values: Array1<f32>| FeatureColumn::unnamed(values.to_vec(), weight.map(<[f32]>::to_vec));
+        let [a, b] = [a, b].map(|values| Ordered::new(&column(values), &grouping));
         wasserstein(&a, &b)
     };
     let axes = real.axis_iter(Axis(1)).zip(generated.axis_iter(Axis(1)));
@@ -59,18 +61,6 @@ fn spread(events: &Array2<f32>) -> f64 {
     let difference = &events.slice(s![..half, ..]) - &events.slice(s![half..2 * half, ..]);
     let distances = difference.map_axis(Axis(1), |row| f64::from(row.dot(&row)).sqrt());
     distances.mean().unwrap_or(f64::NAN)
-}
-
-fn column(values: Array1<f32>, weight: Option<&[f32]>) -> FeatureColumn {
-    let feature = Feature {
-        name: String::new(),
-        label: String::new(),
-        unit: None,
-        log_x: false,
-        log_y: false,
-        per_event: true,
-    };
-    FeatureColumn { feature, values: values.to_vec(), weights: weight.map(<[f32]>::to_vec), events: None }
 }
 
 #[cfg(test)]

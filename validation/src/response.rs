@@ -1,7 +1,7 @@
 //! Response (visible over incident energy) and its resolution in bins of incident energy.
 
 use crate::metrics::{Estimate, ResponseBin, ResponseMetrics, ResponsePoint};
-use crate::sample::{Feature, FeatureColumn};
+use crate::sample::FeatureColumn;
 use crate::statistics::moments;
 
 /// Incident energy, response and weight of every event of a sample.
@@ -96,18 +96,9 @@ fn bin(
 /// Response of the events whose energy is `inside`, and their mean energy.
 fn point(sample: ResponseSample<'_>, inside: impl Fn(&f32) -> bool) -> Option<(ResponsePoint, f64)> {
     let events: Vec<usize> = (0..sample.incident.len()).filter(|&i| inside(&sample.incident[i])).collect();
-    let column = |values: &[f32]| FeatureColumn {
-        feature: Feature {
-            name: String::new(),
-            label: String::new(),
-            unit: None,
-            log_x: false,
-            log_y: false,
-            per_event: true,
-        },
-        values: events.iter().map(|&i| values[i]).collect(),
-        weights: sample.weights.map(|weights| events.iter().map(|&i| weights[i]).collect()),
-        events: None,
+    let column = |values: &[f32]| {
+        let selected = |numbers: &[f32]| events.iter().map(|&i| numbers[i]).collect();
+        FeatureColumn::unnamed(selected(values), sample.weights.map(selected))
     };
     let found = moments(&column(sample.response));
     let resolution = if found.mean > 0.0 { found.std / found.mean } else { 0.0 };

@@ -35,6 +35,19 @@ pub struct FeatureColumn {
 }
 
 impl FeatureColumn {
+    /// One value for each event, of something that needs no name because it is not shown.
+    pub fn unnamed(values: Vec<f32>, weights: Option<Vec<f32>>) -> Self {
+        let feature = Feature {
+            name: String::new(),
+            label: String::new(),
+            unit: None,
+            log_x: false,
+            log_y: false,
+            per_event: true,
+        };
+        Self { feature, values, weights, events: None }
+    }
+
     /// Weight of entry `i`.
     pub fn weight(&self, i: usize) -> f64 {
         self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[i]))
