@@ -189,8 +189,7 @@ impl LayerEnergies {
         incident_mev: ArrayView1<f32>,
     ) -> Result<Array2<f32>, Fault> {
         let mut result = Array2::zeros((z.nrows(), self.layer_voxels.iter().sum()));
-        let mut by_energy = Vec::with_capacity(self.layer_voxels.iter().copied().max().unwrap_or(0));
-        let mut shares = by_energy.clone();
+        let mut above = Vec::with_capacity(self.layer_voxels.iter().copied().max().unwrap_or(0));
         let z = z.as_standard_layout();
         for (row, (z, mut shower)) in z.outer_iter().zip(result.outer_iter_mut()).enumerate() {
             let incident = self.check(row, &[], incident_mev[row])?;
@@ -203,7 +202,7 @@ impl LayerEnergies {
                 let (kept, passed) = ratios.get(layer + 1).map_or((1.0, 0.0), |&x| (sigmoid(x), sigmoid(-x)));
                 let (of_layer, rest) = cells.split_at_mut(n);
                 let (logs, rest_of_shared) = shared.split_at(if n > 1 { n } else { 0 });
-                self.fill_layer(left * kept, logs, of_layer, [&mut shares, &mut by_energy]);
+                self.fill_layer(left * kept, logs, of_layer, &mut above);
                 (cells, shared) = (rest, rest_of_shared);
                 left *= passed;
             }
@@ -298,13 +297,7 @@ impl LayerEnergies {
     }
 
     /// Shares `energy` among `cells` in proportion to e^`logs`, leaving none below threshold.
-    fn fill_layer(
-        &self,
-        energy: f64,
-        logs: &[f64],
-        cells: &mut [f32],
-        [shares, by_energy]: [&mut Vec<f64>; 2],
-    ) {
+    fn fill_layer(&self, energy: f64, logs: &[f64], cells: &mut [f32], above: &mut Vec<Share>) {
         if energy < self.kept_from() {
             return;
         }
@@ -313,44 +306,51 @@ impl LayerEnergies {
             return;
         }
         let threshold = f64::from(self.threshold_mev);
-        shares.clear();
-        shares.extend(logs.iter().map(|log| threshold * log.clamp(-LARGEST_LOG, LARGEST_LOG).exp()));
-        by_energy.clone_from(shares);
-        by_energy.sort_unstable_by(|a, b| b.total_cmp(a));
-        let Kept { number, total } = self.kept(energy, by_energy);
-        let smallest = by_energy[number - 1];
-        // Of voxels that tie for the last place, as many as there are places.
-        let mut ties = number - by_energy.partition_point(|&share| share > smallest);
-        for (cell, &share) in cells.iter_mut().zip(&*shares) {
-            let tie = share == smallest && ties > 0;
-            ties -= usize::from(tie);
-            if share > smallest || tie {
-                *cell = (energy * share / total) as f32;
+        let share = |&log: &f64| threshold * log.clamp(-LARGEST_LOG, LARGEST_LOG).exp();
+        let lowest = KEPT_FROM.ln();
+        above.clear();
+        above.extend(
+            logs.iter().enumerate().filter(|(_, log)| **log >= lowest).map(|(cell, log)| (cell, share(log))),
+        );
+        let total = match above.as_slice() {
+            [] => {
+                let largest = (0..logs.len()).max_by(|&a, &b| logs[a].total_cmp(&logs[b]));
+                cells[largest.expect("a layer has voxels")] = energy as f32;
+                return;
             }
+            [(_, first), others @ ..] => {
+                let total = others.iter().fold(*first, |sum, (_, share)| sum + share);
+                let smallest = others.iter().fold(*first, |min, (_, share)| min.min(*share));
+                if energy * smallest >= self.kept_from() * total {
+                    total
+                } else {
+                    self.keep_largest(energy, above)
+                }
+            }
+        };
+        for &(cell, share) in &*above {
+            cells[cell] = (energy * share / total) as f32;
         }
     }
 
-    /// The largest number of leading shares that are all at or above threshold, before and after they share
-    /// `energy`; the largest share in any case. The smallest of them decides, and shrinks with every one added.
-    fn kept(&self, energy: f64, decreasing: &[f64]) -> Kept {
-        let threshold = self.kept_from();
-        let mut kept = Kept { number: 1, total: decreasing[0] };
-        for &share in &decreasing[1..] {
-            let total = kept.total + share;
-            if share < threshold || energy * share < threshold * total {
+    /// Keeps the largest number of leading shares that are all at or above threshold when they share `energy`; the
+    /// largest share in any case. The smallest of them decides, and shrinks with every one added. Returns their sum.
+    fn keep_largest(&self, energy: f64, above: &mut Vec<Share>) -> f64 {
+        above.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let (mut number, mut total) = (1, above[0].1);
+        for (_, share) in &above[1..] {
+            if energy * share < self.kept_from() * (total + share) {
                 break;
             }
-            kept = Kept { number: kept.number + 1, total };
+            (number, total) = (number + 1, total + share);
         }
-        kept
+        above.truncate(number);
+        total
     }
 }
 
-/// The leading voxels of a layer that keep energy, and the sum of their shares.
-struct Kept {
-    number: usize,
-    total: f64,
-}
+/// A voxel of a layer, and its energy before the layer's is shared.
+type Share = (usize, f64);
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }

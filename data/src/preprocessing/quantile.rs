@@ -21,6 +21,9 @@ const KNOTS: std::ops::RangeInclusive<usize> = 2..=10_000;
 /// over a single segment, two nearly equal extreme events would make them arbitrarily steep.
 const TAIL_SCORES: f32 = 1.0;
 
+/// Rows that are mapped together.
+const ROWS: usize = 256;
+
 /// One map for each component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,8 +74,11 @@ impl Transform for Quantile {
     }
 
     fn inverse(&self, mut z: Array2<f64>) -> Array2<f64> {
-        for mut row in z.axis_iter_mut(Axis(0)) {
-            row.iter_mut().zip(&self.maps).for_each(|(score, map)| *score = map.value(*score));
+        // A map stays in the first-level cache for the rows of a block, and they in the second.
+        for mut block in z.axis_chunks_iter_mut(Axis(0), ROWS) {
+            for (mut column, map) in block.axis_iter_mut(Axis(1)).zip(&self.maps) {
+                column.iter_mut().for_each(|score| *score = map.value(*score));
+            }
         }
         z
     }

@@ -77,7 +77,7 @@ fn the_response_limit_is_an_error_with_a_way_out() {
 fn ties_below_threshold_share_by_rank_and_conserve_energy() {
     let step = fit(1.0, &Array2::ones((1, 11)), &array![100.0]);
     let mut cells = [0.0f32; 8];
-    step.fill_layer(2.5, &[0.125; 8], &mut cells, [&mut Vec::new(), &mut Vec::new()]);
+    step.fill_layer(2.5, &[0.125; 8], &mut cells, &mut Vec::new());
     assert_eq!(cells, [1.25, 1.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
 }
 
@@ -85,7 +85,7 @@ fn ties_below_threshold_share_by_rank_and_conserve_energy() {
 fn without_a_voxel_above_threshold_the_largest_takes_all() {
     let step = fit(1.0, &Array2::ones((1, 11)), &array![100.0]);
     let mut cells = [0.0f32; 3];
-    step.fill_layer(3.0, &[-2.0, -0.1, f64::from(f32::MIN)], &mut cells, [&mut Vec::new(), &mut Vec::new()]);
+    step.fill_layer(3.0, &[-2.0, -0.1, f64::from(f32::MIN)], &mut cells, &mut Vec::new());
     assert_eq!(cells, [0.0, 3.0, 0.0]);
 }
 
