@@ -14,7 +14,7 @@ use simile_data::DataConfig;
 use simile_data::preprocessing::PreprocessingConfig;
 use thiserror::Error;
 
-use crate::models::ModelConfig;
+use crate::models::ModelConfigs;
 use crate::sampling::SamplingConfig;
 use crate::training::TrainingConfig;
 use crate::validation::ValidationConfig;
@@ -82,7 +82,7 @@ pub struct RunConfig {
     #[serde(default)]
     pub preprocessing: PreprocessingConfig,
     /// The surrogate.
-    pub model: ModelConfig,
+    pub model: ModelConfigs,
     /// Optimisation.
     #[serde(default)]
     pub training: TrainingConfig,

@@ -4,19 +4,23 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 
-/// Sets one `dotted.key=value`. The value is TOML; what is not TOML is taken as a string.
+/// Sets one `dotted.key=value`; an entry of a list is named by its number, from 0. The value is TOML; what is not TOML
+/// is taken as a string.
 pub(super) fn apply(table: &mut Table, entry: &str) -> Result<(), ConfigError> {
     let error = || ConfigError::Override(entry.to_string());
     let (key, value) = entry.split_once('=').ok_or_else(error)?;
     let keys: Vec<&str> = key.trim().split('.').collect();
-    let (last, parents) =
-        keys.split_last().filter(|_| keys.iter().all(|k| !k.is_empty())).ok_or_else(error)?;
-    let mut table = table;
-    for parent in parents {
-        let entry = table.entry(*parent).or_insert_with(|| Value::Table(Table::new()));
-        table = entry.as_table_mut().ok_or_else(error)?;
+    let (first, rest) =
+        keys.split_first().filter(|_| keys.iter().all(|k| !k.is_empty())).ok_or_else(error)?;
+    let mut place = table.entry(*first).or_insert_with(|| Value::Table(Table::new()));
+    for key in rest {
+        place = match place {
+            Value::Table(table) => table.entry(*key).or_insert_with(|| Value::Table(Table::new())),
+            Value::Array(list) => key.parse().ok().and_then(|i: usize| list.get_mut(i)).ok_or_else(error)?,
+            _ => return Err(error()),
+        };
     }
-    table.insert((*last).to_string(), parse(value.trim()));
+    *place = parse(value.trim());
     Ok(())
 }
 
@@ -40,6 +44,11 @@ mod tests {
         let expected =
             "seed = 7\ntraining = {epochs = 5}\nmodel = {kind = \"flow\"}\ndata = {files = [\"a\", \"b\"]}";
         assert_eq!(table, toml::from_str(expected).unwrap());
+        let mut table: Table = toml::from_str("model = [{ latents = 1 }, { latents = 2 }]").unwrap();
+        apply(&mut table, "model.1.latents=3").unwrap();
+        assert_eq!(table, toml::from_str("model = [{ latents = 1 }, { latents = 3 }]").unwrap());
+        assert!(apply(&mut table, "model.2.latents=3").is_err());
+        assert!(apply(&mut table, "model.latents=3").is_err());
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub struct Grouped<M> {
 }
 
 impl<M: Surrogate> Grouped<M> {
-    /// Makes the model of every group.
-    pub fn init(space: &Space, mut init: impl FnMut(GroupSpace) -> M) -> Self {
+    /// Makes the model of every group; `init` is given its number, from 0, and its widths.
+    pub fn init(space: &Space, mut init: impl FnMut(usize, GroupSpace) -> M) -> Self {
         let groups = space.target_groups.iter();
         let spaces = groups.map(|group| {
             let own = space.target_categories.iter().filter(|c| group.start <= c.start && c.end <= group.end);
@@ -34,7 +34,7 @@ impl<M: Surrogate> Grouped<M> {
             }
         });
         Self {
-            groups: spaces.map(&mut init).collect(),
+            groups: spaces.enumerate().map(|(i, space)| init(i, space)).collect(),
             sizes: space.target_groups.iter().map(|group| group.len()).collect(),
         }
     }
@@ -200,7 +200,7 @@ mod tests {
         };
         let mut seen = Vec::new();
         let config = AutoencoderConfig { latents: 2, components: 2, ..AutoencoderConfig::default() };
-        let model = Grouped::init(&space, |group| {
+        let model = Grouped::init(&space, |_, group| {
             seen.push(group.clone());
             config.init(group, &device, &mut rng)
         });
@@ -221,7 +221,7 @@ mod tests {
         let (device, mut rng) = (Device::flex(), random::stream(3, "test/grouped", 0));
         let space = Space { conditions: 1, target_groups: vec![0..2, 2..4], target_categories: Vec::new() };
         let config = FlowConfig { couplings: 2, width: 8, ..FlowConfig::default() };
-        let model = Grouped::init(&space, |group| config.init(group, &device, &mut rng));
+        let model = Grouped::init(&space, |_, group| config.init(group, &device, &mut rng));
         let (target, condition) =
             (normal_noise(20, 4, &device, &mut rng), normal_noise(20, 1, &device, &mut rng));
         let whole = Surrogate::log_prob(&model, target.clone(), condition.clone(), &mut rng).unwrap();

@@ -15,6 +15,7 @@ mod grouped;
 mod maf;
 mod mixture;
 mod network;
+mod per_group;
 #[cfg(test)]
 mod tests;
 mod vae;
@@ -38,6 +39,7 @@ pub use gan::{Gan, GanConfig, GeneratorLoss};
 pub use grouped::Grouped;
 pub use maf::{Maf, MafConfig};
 pub use network::{ActivationKind, NetworkConfig};
+pub use per_group::ModelConfigs;
 pub use vae::{Likelihood, Vae, VaeConfig, Variance};
 pub use wgan::{Constraint, Wgan, WganConfig};
 
@@ -233,7 +235,7 @@ pub trait Surrogate: Module + ModuleDisplay {
 /// documentation, the names under which they are configured, and the type of the model.
 macro_rules! models {
     ($($(#[$doc:meta])* $name:literal $(or $alias:literal)? => $variant:ident($config:ident) makes $model:ident,)*) => {
-        /// The model of a run: `kind` chooses it.
+        /// A model: `kind` chooses it.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(tag = "kind", deny_unknown_fields)]
         pub enum ModelConfig {
@@ -280,14 +282,16 @@ macro_rules! models {
             }
         }
 
-        /// Calls `$body` with `$model` bound to the freshly initialised model of a [`ModelConfig`]: the one place where
+        /// Calls `$body` with `$model` bound to the freshly initialised model of a [`ModelConfigs`]: the one place where
         /// the kind chosen at run time becomes a type.
         macro_rules! with_model {
             ($chosen:expr, $space:expr, $device:expr, $rng:expr, |$bound:ident| $body:expr) => {
-                match $chosen {
-                    $($crate::models::ModelConfig::$variant(config) => {
-                        let $bound =
-                            $crate::models::Grouped::init($space, |group| config.init(group, $device, $rng));
+                match $chosen.of(0) {
+                    $($crate::models::ModelConfig::$variant(_) => {
+                        let $bound = $crate::models::Grouped::init($space, |i, group| match $chosen.of(i) {
+                            $crate::models::ModelConfig::$variant(config) => config.init(group, $device, $rng),
+                            other => unreachable!("a checked configuration has one kind, not {other:?}"),
+                        });
                         $body
                     })*
                 }

@@ -16,6 +16,7 @@ use simile_data::{
 
 use super::{Observer, PipelineError, RunDirectory, validate};
 use crate::files;
+use crate::models::Space;
 
 /// Events the preprocessing is fitted on at most: its means, widths and quantiles are then known to a few per mille.
 const FITTED_EVENTS: usize = 100_000;
@@ -69,6 +70,7 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
     let split = config.split_of_files();
     let assign = |row| split.assign(seed, row);
     let preprocessing = fit(run, &input, assign)?;
+    run.config.model.check_groups(&Space::of(&preprocessing))?;
     files::write_json(&run.preprocessing(), &preprocessing)?;
 
     let mut outputs = Outputs::create(run, &input, &preprocessing)?;

@@ -79,7 +79,7 @@ impl Sample {
             ..FlowConfig::default()
         };
         let mut rng = random::stream(seed, "test/init", 0);
-        Grouped::init(&self.space(), |group| config.init(group, &autodiff(), &mut rng))
+        Grouped::init(&self.space(), |_, group| config.init(group, &autodiff(), &mut rng))
     }
 }
 

@@ -34,7 +34,7 @@ impl Case {
             config.transform, config.permutation, config.residual
         );
         let mut rng = random::stream(1, "test/flow", 0);
-        let flow = Grouped::init(&space, |group| config.init(group, device, &mut rng));
+        let flow = Grouped::init(&space, |_, group| config.init(group, device, &mut rng));
         let flow = perturbed(flow, &mut rng);
         Self { name, space, flow }
     }

@@ -72,7 +72,7 @@ fn fit(transform: TransformKind) -> Grouped<Flow> {
     };
     let init = |device: &Device| {
         let mut rng = random::stream(1, "test/init", 0);
-        Grouped::init(&train_sample.space(), |group| flow_config.init(group, device, &mut rng))
+        Grouped::init(&train_sample.space(), |_, group| flow_config.init(group, device, &mut rng))
     };
     // A window smaller than the sample: the events are read again in every epoch.
     let (train_source, validation) = (train_sample.source(12_000), validation_sample.source(WHOLE));

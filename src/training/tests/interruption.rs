@@ -60,7 +60,7 @@ fn a_game_goes_on_from_a_checkpoint_bit_by_bit() {
     let config = GanConfig { generator: network, critic: network, critic_steps: 3, ..GanConfig::default() };
     check_continuation(|sample, seed| {
         let mut rng = random::stream(seed, "test/init", 0);
-        Grouped::init(&sample.space(), |group| config.init(group, &autodiff(), &mut rng))
+        Grouped::init(&sample.space(), |_, group| config.init(group, &autodiff(), &mut rng))
     });
 }
 
@@ -71,7 +71,7 @@ fn an_autoencoder_goes_on_from_a_checkpoint_bit_by_bit() {
     let config = AutoencoderConfig { latents: 2, encoder: network, decoder: network, components: 2 };
     check_continuation(|sample, seed| {
         let mut rng = random::stream(seed, "test/init", 0);
-        Grouped::init(&sample.space(), |group| config.init(group, &autodiff(), &mut rng))
+        Grouped::init(&sample.space(), |_, group| config.init(group, &autodiff(), &mut rng))
     });
 }
 
@@ -145,7 +145,7 @@ fn checkpoints_of_other_runs_are_refused() {
 
     let wider = FlowConfig { couplings: 2, width: 20, hidden: 1, bins: 4, ..FlowConfig::default() };
     let mut rng = random::stream(1, "test/init", 0);
-    let wider = Grouped::init(&sample.space(), |group| wider.init(group, &autodiff(), &mut rng));
+    let wider = Grouped::init(&sample.space(), |_, group| wider.init(group, &autodiff(), &mut rng));
     let error = resume(&path, &sample, wider, "this run");
     assert!(matches!(error, TrainingError::Parameters(_)), "{error}");
 

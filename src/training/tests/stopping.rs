@@ -138,7 +138,7 @@ fn a_collapsed_generator_is_warned_of_once() {
         let config = TrainingConfig { epochs: 3, learning_rate: 1e-9, ..TrainingConfig::default() };
         let mut rng = random::stream(1, "test/init", 0);
         let gan = GanConfig::default();
-        let model = Grouped::init(&sample.space(), |group| gan.init(group, &autodiff(), &mut rng));
+        let model = Grouped::init(&sample.space(), |_, group| gan.init(group, &autodiff(), &mut rng));
         let mut warned = Warned::default();
         train(model, &autodiff(), &setup(&config, &source, &source), &mut warned).unwrap();
         warned.0

@@ -1,0 +1,175 @@
+//! Which model every group of targets has.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Judge, ModelConfig, Space};
+use crate::config::ConfigError;
+
+/// The models of a run: one table for all groups of targets, or a list with a table for each, all of one kind.
+///
+/// Groups differ in width and in what they need: layer energies are few and have to be exact, voxels are many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConfigs(Vec<ModelConfig>);
+
+impl ModelConfigs {
+    /// The same for every group.
+    pub fn all(model: ModelConfig) -> Self {
+        Self(vec![model])
+    }
+
+    /// Configuration of a group, counted from 0.
+    pub fn of(&self, group: usize) -> &ModelConfig {
+        self.0.get(group).unwrap_or(&self.0[0])
+    }
+
+    /// Checks values that types alone cannot.
+    ///
+    /// # Errors
+    /// Names the key and the allowed range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        for model in &self.0 {
+            if model.kind() != self.kind() {
+                let expected = format!("\"{}\", as that of the first group", self.kind());
+                return Err(ConfigError::value("model.kind", model.kind(), expected));
+            }
+            model.check()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that every group of a space has its model.
+    ///
+    /// # Errors
+    /// If there are several models, and another number of groups.
+    pub fn check_groups(&self, space: &Space) -> Result<(), ConfigError> {
+        let (models, groups) = (self.0.len(), space.target_groups.len());
+        if models == 1 || models == groups {
+            return Ok(());
+        }
+        let expected =
+            format!("one table for all, or a list of {groups}: the targets have {groups} group(s)");
+        Err(ConfigError::value("model", format!("{models} tables"), expected))
+    }
+
+    /// Name of the kind as written in a configuration.
+    pub fn kind(&self) -> &'static str {
+        self.of(0).kind()
+    }
+
+    /// What the loss of this kind is.
+    pub fn loss_label(&self) -> &'static str {
+        self.of(0).loss_label()
+    }
+
+    /// Whether models of this kind have a density.
+    pub fn has_density(&self) -> bool {
+        self.of(0).has_density()
+    }
+
+    /// How the epochs of this kind are compared.
+    pub fn judge(&self) -> Judge {
+        self.of(0).judge()
+    }
+}
+
+impl Serialize for ModelConfigs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [model] => model.serialize(serializer),
+            models => models.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelConfigs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = ModelConfigs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a table [model], or tables [[model]] for every group of targets")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ModelConfigs, A::Error> {
+                Ok(ModelConfigs::all(ModelConfig::deserialize(MapAccessDeserializer::new(map))?))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<ModelConfigs, A::Error> {
+                let models = Vec::deserialize(SeqAccessDeserializer::new(sequence))?;
+                if models.is_empty() {
+                    return Err(serde::de::Error::invalid_length(0, &self));
+                }
+                Ok(ModelConfigs(models))
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+impl JsonSchema for ModelConfigs {
+    fn schema_name() -> Cow<'static, str> {
+        "ModelConfigs".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let model = generator.subschema_for::<ModelConfig>();
+        json_schema!({
+            "description": "One table for all groups of targets, or a list with a table for each, all of one kind.",
+            "anyOf": [model, { "type": "array", "items": model, "minItems": 1 }],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, Serialize)]
+    struct Run {
+        model: ModelConfigs,
+    }
+
+    fn parse(text: &str) -> Result<Run, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_table_serves_all_groups_and_several_one_each() {
+        let one = parse("[model]\nkind = \"cvae\"\nlatents = 3").unwrap().model;
+        assert_eq!(one.of(0), one.of(1));
+        let two = "[[model]]\nkind = \"cvae\"\nlatents = 3\n[[model]]\nkind = \"cvae\"\nlatents = 5";
+        let two = parse(two).unwrap();
+        assert_ne!(two.model.of(0), two.model.of(1));
+        assert_eq!(parse(&toml::to_string(&two).unwrap()).unwrap().model, two.model);
+        let space = |groups: usize| Space {
+            conditions: 1,
+            target_groups: (0..groups).map(|i| i..i + 1).collect(),
+            target_categories: Vec::new(),
+        };
+        one.check_groups(&space(3)).unwrap();
+        two.model.check_groups(&space(2)).unwrap();
+        let error = two.model.check_groups(&space(3)).unwrap_err().to_string();
+        assert!(error.contains("2 tables") && error.contains("a list of 3"), "{error}");
+    }
+
+    #[test]
+    fn bad_models_are_named() {
+        let error = parse("model = []").unwrap_err();
+        assert!(error.contains("[[model]]"), "{error}");
+        let error = parse("model = 3").unwrap_err();
+        assert!(error.contains("a table [model]"), "{error}");
+        let error = parse("[[model]]\nkind = \"cvae\"\nlatent = 3").unwrap_err();
+        assert!(error.contains("latent"), "{error}");
+        let mixed = parse("model = [{ kind = \"cvae\" }, { kind = \"flow\" }]").unwrap().model;
+        let error = mixed.check().unwrap_err().to_string();
+        assert!(error.contains("flow") && error.contains("cvae"), "{error}");
+    }
+}
