@@ -231,6 +231,11 @@ pub fn convolution(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, shape: Conv
     ))
 }
 
+/// a(z) of every element.
+pub fn activate<const D: usize>(z: Tensor<D>, activation: Activation) -> Tensor<D> {
+    reference::activate(z, activation)
+}
+
 /// Column `columns[j]` of x `[batch, features]` becomes column j of the result.
 pub fn permute_columns(x: Tensor<2>, columns: &Columns) -> Tensor<2> {
     if !is_fused(&x) {

@@ -27,7 +27,7 @@ pub fn mlp(x: Tensor<2>, weights: Tensor<1>, shape: MlpShape) -> Tensor<2> {
         let matrix = part(layer.weights()).reshape([layer.outputs, layer.inputs]);
         x.matmul(matrix.transpose()) + biases
     };
-    let activate = |z: Tensor<2>| activation(z, shape.activation);
+    let activate = |z: Tensor<2>| activate(z, shape.activation);
     let last = layers.len() - 1;
     let h = if shape.blocks != Blocks::Plain && last > 0 {
         let lead = |h: Tensor<2>| if shape.blocks == Blocks::LayerNorm { normalise(h) } else { activate(h) };
@@ -48,7 +48,8 @@ fn normalise(h: Tensor<2>) -> Tensor<2> {
     centred / (variance + EPSILON).sqrt()
 }
 
-fn activation(z: Tensor<2>, activation: Activation) -> Tensor<2> {
+/// See [`super::activate`].
+pub fn activate<const D: usize>(z: Tensor<D>, activation: Activation) -> Tensor<D> {
     match activation {
         Activation::Relu => activation::relu(z),
         Activation::LeakyRelu(slope) => activation::leaky_relu(z, slope.into()),

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::network::{ActivationKind, NetworkConfig, check_count};
 use super::{Batch, GroupSpace, Step, Turn, normal_noise};
 use crate::config::ConfigError;
-use crate::nn::Mlp;
+use crate::nn::Network;
 
 /// Shape of [`Players`]: dimensions of the noise, the two networks, and steps of the critic for every step of the
 /// generator.
@@ -37,8 +37,8 @@ impl PlayersConfig {
     pub(super) fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Players {
         let GroupSpace { conditions, targets, .. } = space;
         Players {
-            generator: self.generator.mlp(self.latents + conditions, targets).init(device, rng),
-            critic: self.critic.mlp(targets + conditions, 1).init(device, rng),
+            generator: self.generator.decoder(self.latents + conditions, targets, device, rng),
+            critic: self.critic.encoder(targets + conditions, 1, device, rng),
             latents: self.latents,
             critic_steps: self.critic_steps as u64,
         }
@@ -48,8 +48,8 @@ impl PlayersConfig {
 /// Generator G(z, c) and critic D(x, c).
 #[derive(Module, Debug)]
 pub(super) struct Players {
-    pub(super) generator: Mlp,
-    pub(super) critic: Mlp,
+    pub(super) generator: Network,
+    pub(super) critic: Network,
     #[module(skip)]
     latents: usize,
     #[module(skip)]

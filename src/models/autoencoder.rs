@@ -23,7 +23,7 @@ use super::mixture::{LatentMixture, joined};
 use super::network::{NetworkConfig, check_count, check_positive};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate, normal_noise};
 use crate::config::ConfigError;
-use crate::nn::Mlp;
+use crate::nn::Network;
 use crate::training::matrix;
 
 /// How a denoising autoencoder spoils its input.
@@ -79,6 +79,11 @@ impl AutoencoderConfig {
         self.decoder.check("decoder")
     }
 
+    /// The networks that see targets, with their keys.
+    pub(super) fn networks(&self) -> Vec<(&'static str, &NetworkConfig)> {
+        vec![("encoder", &self.encoder), ("decoder", &self.decoder)]
+    }
+
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Autoencoder {
         self.init_with(None, space, device, rng)
@@ -94,8 +99,8 @@ impl AutoencoderConfig {
         let GroupSpace { conditions, targets, .. } = space;
         let latents = self.latents;
         Autoencoder {
-            encoder: self.encoder.mlp(targets + conditions, latents).init(device, rng),
-            decoder: self.decoder.mlp(latents + conditions, targets).init(device, rng),
+            encoder: self.encoder.encoder(targets + conditions, latents, device, rng),
+            decoder: self.decoder.decoder(latents + conditions, targets, device, rng),
             mixture: LatentMixture::new(self.components, latents, conditions, device),
             corruption,
         }
@@ -127,7 +132,7 @@ impl Default for DenoisingConfig {
 
 impl DenoisingConfig {
     fn autoencoder(&self) -> AutoencoderConfig {
-        let Self { latents, encoder, decoder, components, .. } = *self;
+        let Self { latents, encoder, decoder, components, .. } = self.clone();
         AutoencoderConfig { latents, encoder, decoder, components }
     }
 
@@ -146,6 +151,11 @@ impl DenoisingConfig {
         }
     }
 
+    /// The networks that see targets, with their keys.
+    pub(super) fn networks(&self) -> Vec<(&'static str, &NetworkConfig)> {
+        vec![("encoder", &self.encoder), ("decoder", &self.decoder)]
+    }
+
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Autoencoder {
         self.autoencoder().init_with(Some(self.corruption), space, device, rng)
@@ -155,8 +165,8 @@ impl DenoisingConfig {
 /// See the module documentation.
 #[derive(Module, Debug)]
 pub struct Autoencoder {
-    encoder: Mlp,
-    decoder: Mlp,
+    encoder: Network,
+    decoder: Network,
     mixture: LatentMixture,
     #[module(skip)]
     corruption: Option<Corruption>,

@@ -247,7 +247,7 @@ impl Bundle {
         if manifest.space != Space::of(&preprocessing) {
             return Err(damaged(format!("{PREPROCESSING} belongs to another model")));
         }
-        manifest.config.model.check_groups(&manifest.space).map_err(|error| damaged(error.to_string()))?;
+        manifest.config.model.check_space(&manifest.space).map_err(|error| damaged(error.to_string()))?;
         let path = folder.join(WEIGHTS);
         let (weights, _) = tensors::read(&path)?;
         let weights_sha256 = file_sha256(&path)?;

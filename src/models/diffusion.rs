@@ -64,10 +64,15 @@ impl DiffusionConfig {
         check_count("steps", self.steps)
     }
 
+    /// The networks that see targets, with their keys.
+    pub(super) fn networks(&self) -> Vec<(&'static str, &NetworkConfig)> {
+        vec![("network", &self.network)]
+    }
+
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Diffusion {
         let inputs = space.targets + TIME_FEATURES + space.conditions;
-        let network = TimeNetwork::init(self.network.mlp(inputs, space.targets), device, rng);
+        let network = TimeNetwork::new(self.network.field(inputs, space.targets, device, rng));
         Diffusion { network, targets: space.targets, steps: self.steps, weighting: self.weighting }
     }
 }

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::network::{check_count, check_positive};
+use super::network::{NetworkConfig, check_count, check_positive};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::kernels::{Spline, Transform};
@@ -93,6 +93,11 @@ impl FlowConfig {
             check_count(key, value)?;
         }
         check_spline(self.bins, self.tail_bound)
+    }
+
+    /// None: see the other kinds.
+    pub(super) fn networks(&self) -> Vec<(&'static str, &NetworkConfig)> {
+        Vec::new()
     }
 
     /// Draws the weights.

@@ -52,7 +52,7 @@ impl Default for GanConfig {
 
 impl GanConfig {
     fn players(&self) -> PlayersConfig {
-        let Self { latents, generator, critic, critic_steps, .. } = *self;
+        let Self { latents, generator, critic, critic_steps, .. } = self.clone();
         PlayersConfig { latents, generator, critic, critic_steps }
     }
 
@@ -62,6 +62,11 @@ impl GanConfig {
     /// Names the key and the allowed range.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.players().check()
+    }
+
+    /// The networks that see targets, with their keys.
+    pub(super) fn networks(&self) -> Vec<(&'static str, &NetworkConfig)> {
+        vec![("generator", &self.generator), ("critic", &self.critic)]
     }
 
     /// Draws the weights.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow::{TransformKind, check_spline, log_standard_normal};
-use super::network::check_count;
+use super::network::{NetworkConfig, check_count};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::kernels::{self, Columns, Transform};
@@ -56,6 +56,11 @@ impl MafConfig {
             check_count(key, value)?;
         }
         check_spline(self.bins, self.tail_bound)
+    }
+
+    /// None: see the other kinds.
+    pub(super) fn networks(&self) -> Vec<(&'static str, &NetworkConfig)> {
+        Vec::new()
     }
 
     /// Draws the weights.

@@ -38,7 +38,7 @@ pub use flow_matching::{FlowMatching, FlowMatchingConfig};
 pub use gan::{Gan, GanConfig, GeneratorLoss};
 pub use grouped::Grouped;
 pub use maf::{Maf, MafConfig};
-pub use network::{ActivationKind, NetworkConfig};
+pub use network::{ActivationKind, ConvolutionsConfig, NetworkConfig};
 pub use per_group::ModelConfigs;
 pub use vae::{Likelihood, Vae, VaeConfig, Variance};
 pub use wgan::{Constraint, Wgan, WganConfig};
@@ -258,6 +258,14 @@ macro_rules! models {
                 match self {
                     $(Self::$variant(config) => config.check(),)*
                 }
+            }
+
+            /// Checks that images are as large as the targets.
+            fn check_targets(&self, targets: usize) -> Result<(), ConfigError> {
+                let networks = match self {
+                    $(Self::$variant(config) => config.networks(),)*
+                };
+                networks.into_iter().try_for_each(|(name, network)| network.check_targets(name, targets))
             }
 
             /// What the loss of this kind is.

@@ -2,12 +2,14 @@
 
 use std::fmt::Display;
 
+use burn::tensor::Device;
+use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::kernels::{Activation, Blocks, MlpShape};
-use crate::nn::MlpConfig;
+use crate::nn::{ImageConfig, MlpConfig, Network};
 
 /// Nonlinearity between the layers of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +42,8 @@ impl ActivationKind {
     }
 }
 
-/// A multilayer perceptron inside a model.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// A network inside a model: a multilayer perceptron, or one with convolutions around it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// Units in a hidden layer.
@@ -52,12 +54,33 @@ pub struct NetworkConfig {
     pub blocks: Blocks,
     /// Nonlinearity.
     pub activation: ActivationKind,
+    /// Convolutions, where targets are an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub convolutions: Option<ConvolutionsConfig>,
+}
+
+/// Convolutions of stride 2: before the hidden layers where the targets come in, after them where they go out. Of
+/// diffusion and flow matching they are a network of their own, which goes from the full resolution down and up again, and
+/// the hidden layers bring in time and conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConvolutionsConfig {
+    /// Channels, height and width: targets are their values, width fastest.
+    pub image: [usize; 3],
+    /// Channels after every halving of the image; of diffusion and flow matching at every resolution, the full one first.
+    pub channels: Vec<usize>,
 }
 
 impl Default for NetworkConfig {
     /// A size that trains in minutes on two cores; SiLU, which is smooth, suits regression.
     fn default() -> Self {
-        Self { width: 256, hidden: 2, blocks: Blocks::Plain, activation: ActivationKind::Silu }
+        Self {
+            width: 256,
+            hidden: 2,
+            blocks: Blocks::Plain,
+            activation: ActivationKind::Silu,
+            convolutions: None,
+        }
     }
 }
 
@@ -93,13 +116,91 @@ impl NetworkConfig {
     /// Checks ranges; `name` is the key of the network in the table of the model.
     pub(super) fn check(&self, name: &str) -> Result<(), ConfigError> {
         check_count(&format!("{name}.width"), self.width)?;
-        check_count(&format!("{name}.hidden"), self.hidden)
+        check_count(&format!("{name}.hidden"), self.hidden)?;
+        let Some(ConvolutionsConfig { image, channels }) = &self.convolutions else { return Ok(()) };
+        let name = format!("{name}.convolutions");
+        image.iter().try_for_each(|&size| check_count(&format!("{name}.image"), size))?;
+        channels.iter().try_for_each(|&number| check_count(&format!("{name}.channels"), number))?;
+        let side = image[1].min(image[2]);
+        if channels.is_empty() || side >> channels.len() == 0 {
+            let key = format!("model.{name}.channels");
+            let expected =
+                format!("1 to {} numbers: so often can an image of {side} pixels be halved", side.ilog2());
+            return Err(ConfigError::value(key, format!("{channels:?}"), expected));
+        }
+        Ok(())
     }
 
-    /// The network from `inputs` to `outputs`.
-    pub(super) fn mlp(&self, inputs: usize, outputs: usize) -> MlpConfig {
-        let Self { width, hidden, blocks, activation } = *self;
-        let shape = MlpShape { inputs, outputs, width, hidden, blocks, activation: activation.kernel() };
-        MlpConfig { shape, output_gain: 1.0 }
+    /// Checks that the image, if there is one, has as many values as there are targets.
+    pub(super) fn check_targets(&self, name: &str, targets: usize) -> Result<(), ConfigError> {
+        match &self.convolutions {
+            Some(ConvolutionsConfig { image, .. }) if image.iter().product::<usize>() != targets => {
+                let key = format!("model.{name}.convolutions.image");
+                let expected = format!("channels, height and width of the {targets} targets");
+                Err(ConfigError::value(key, format!("{image:?}"), expected))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn mlp(&self, inputs: usize, outputs: usize) -> MlpShape {
+        let Self { width, hidden, blocks, activation, .. } = *self;
+        MlpShape { inputs, outputs, width, hidden, blocks, activation: activation.kernel() }
+    }
+
+    fn init(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        device: &Device,
+        rng: &mut ChaCha8Rng,
+        convolutional: impl FnOnce(ImageConfig, &Device, &mut ChaCha8Rng) -> Network,
+    ) -> Network {
+        let mlp = self.mlp(inputs, outputs);
+        match &self.convolutions {
+            None => Network::Mlp(MlpConfig { shape: mlp, output_gain: 1.0 }.init(device, rng)),
+            Some(ConvolutionsConfig { image, channels }) => {
+                convolutional(ImageConfig { image: *image, channels: channels.clone(), mlp }, device, rng)
+            }
+        }
+    }
+
+    /// The network from targets and more to `outputs`.
+    pub(super) fn encoder(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        device: &Device,
+        rng: &mut ChaCha8Rng,
+    ) -> Network {
+        self.init(inputs, outputs, device, rng, |config, device, rng| {
+            Network::ImageEncoder(config.encoder(device, rng))
+        })
+    }
+
+    /// The network from `inputs` to targets, or to several numbers for each.
+    pub(super) fn decoder(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        device: &Device,
+        rng: &mut ChaCha8Rng,
+    ) -> Network {
+        self.init(inputs, outputs, device, rng, |config, device, rng| {
+            Network::ImageDecoder(config.decoder(device, rng))
+        })
+    }
+
+    /// The network from targets and more to targets.
+    pub(super) fn field(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        device: &Device,
+        rng: &mut ChaCha8Rng,
+    ) -> Network {
+        self.init(inputs, outputs, device, rng, |config, device, rng| {
+            Network::ImageField(config.field(device, rng))
+        })
     }
 }

@@ -42,18 +42,19 @@ impl ModelConfigs {
         Ok(())
     }
 
-    /// Checks that every group of a space has its model.
+    /// Checks that every group of a space has its model, and that images are as large as its targets.
     ///
     /// # Errors
-    /// If there are several models, and another number of groups.
-    pub fn check_groups(&self, space: &Space) -> Result<(), ConfigError> {
+    /// If there are several models and another number of groups, or an image of another size.
+    pub fn check_space(&self, space: &Space) -> Result<(), ConfigError> {
         let (models, groups) = (self.0.len(), space.target_groups.len());
-        if models == 1 || models == groups {
-            return Ok(());
+        if models != 1 && models != groups {
+            let expected =
+                format!("one table for all, or a list of {groups}: as many groups have the targets");
+            return Err(ConfigError::value("model", format!("{models} tables"), expected));
         }
-        let expected =
-            format!("one table for all, or a list of {groups}: the targets have {groups} group(s)");
-        Err(ConfigError::value("model", format!("{models} tables"), expected))
+        let mut groups = space.target_groups.iter().enumerate();
+        groups.try_for_each(|(i, group)| self.of(i).check_targets(group.len()))
     }
 
     /// Name of the kind as written in a configuration.
@@ -154,10 +155,30 @@ mod tests {
             target_groups: (0..groups).map(|i| i..i + 1).collect(),
             target_categories: Vec::new(),
         };
-        one.check_groups(&space(3)).unwrap();
-        two.model.check_groups(&space(2)).unwrap();
-        let error = two.model.check_groups(&space(3)).unwrap_err().to_string();
+        one.check_space(&space(3)).unwrap();
+        two.model.check_space(&space(2)).unwrap();
+        let error = two.model.check_space(&space(3)).unwrap_err().to_string();
         assert!(error.contains("2 tables") && error.contains("a list of 3"), "{error}");
+    }
+
+    #[test]
+    fn images_are_as_large_as_the_targets() {
+        let with = |convolutions: &str| {
+            let network = format!("{{ convolutions = {{ {convolutions} }} }}");
+            parse(&format!("model = {{ kind = \"gan\", critic = {network} }}")).unwrap().model
+        };
+        let space = Space {
+            conditions: 1,
+            target_groups: std::iter::once(0..6 * 8).collect(),
+            target_categories: Vec::new(),
+        };
+        let good = with("image = [1, 6, 8], channels = [4, 8]");
+        good.check().unwrap();
+        good.check_space(&space).unwrap();
+        let error = with("image = [3, 6, 8], channels = [4]").check_space(&space).unwrap_err().to_string();
+        assert!(error.contains("model.critic.convolutions.image") && error.contains("48 targets"), "{error}");
+        let error = with("image = [1, 6, 8], channels = [4, 8, 16]").check().unwrap_err().to_string();
+        assert!(error.contains("1 to 2 numbers"), "{error}");
     }
 
     #[test]

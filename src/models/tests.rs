@@ -34,13 +34,22 @@ fn batch(size: usize, device: &Device, rng: &mut ChaCha8Rng) -> Batch {
 
 /// Trains on fresh events in every step; the averaged weights count.
 fn train<M: Surrogate>(init: impl Fn(&Device) -> M, steps: u64, rate: f64) -> M {
+    train_on(|device, rng| batch(256, device, rng), init, steps, rate)
+}
+
+fn train_on<M: Surrogate>(
+    batch: impl Fn(&Device, &mut ChaCha8Rng) -> Batch,
+    init: impl Fn(&Device) -> M,
+    steps: u64,
+    rate: f64,
+) -> M {
     let device = Device::flex().autodiff();
     let mut model = init(&device);
     let mut optimizer = Optimizer::new(&model, &Device::flex()).with_moments(M::MOMENTS);
     let config = TrainingConfig { average_decay: 0.995, weight_decay: 0.0, ..TrainingConfig::default() };
     let mut rng = random::stream(1, "test/train", 0);
     for number in 0..steps {
-        let events = batch(256, &device, &mut rng);
+        let events = batch(&device, &mut rng);
         let loss = model.loss(&events, Step { number, epoch: 1 }, &mut rng).value;
         let falling = 1.0 - number as f64 / steps as f64;
         let (next, norm) = optimizer.step(model, loss.backward(), rate * falling, &config);
@@ -187,7 +196,7 @@ fn a_vae_with_a_flow_as_prior_recovers_a_known_density() {
 fn autoencoders_generate_from_the_density_of_their_codes() {
     let config =
         AutoencoderConfig { latents: 2, encoder: network(64, 2), decoder: network(64, 2), components: 16 };
-    let AutoencoderConfig { latents, encoder, decoder, components } = config;
+    let AutoencoderConfig { latents, encoder, decoder, components } = config.clone();
     let corruption = Corruption::Masking { probability: 0.02 };
     let denoising = DenoisingConfig { latents, encoder, decoder, components, corruption };
     let mut rng = random::stream(10, "test/latent", 0);
@@ -262,7 +271,7 @@ fn players_learn_in_turn() {
 #[test]
 fn the_importance_weighted_estimate_finds_the_density_of_a_linear_model() {
     let linear = NetworkConfig { activation: ActivationKind::LeakyRelu, ..network(8, 1) };
-    let config = VaeConfig { latents: 1, encoder: linear, decoder: linear, ..VaeConfig::default() };
+    let config = VaeConfig { latents: 1, encoder: linear.clone(), decoder: linear, ..VaeConfig::default() };
     let device = Device::flex();
     let model = config.init(SPACE, &device, &mut init_rng());
     // x = σ·ε with the decoder at zero, σ = 2 and 1/2; the code says nothing.
@@ -343,4 +352,113 @@ fn a_vae_draws_categories_with_their_probability() {
         let apart = drawn.outer_iter().filter(|y| (y[2] > 0.5) != (y[1] == 1.0)).count();
         assert!(apart < 1000, "c = {c}: the number does not go with the category in {apart} of 20000 events");
     }
+}
+
+const SIDE: usize = 8;
+/// Width of a spot in pixels.
+const SPOT: f32 = 1.2;
+
+/// Images of a spot at x = c and y ~ N(0, 1), in pixels from the middle, with noise.
+fn spots(size: usize, device: &Device, rng: &mut ChaCha8Rng) -> Batch {
+    let conditions: Vec<f32> = (0..size).map(|_| rng.gen_range(-1.5f32..1.5)).collect();
+    let mut images = Vec::with_capacity(size * SIDE * SIDE);
+    for &c in &conditions {
+        let y = rng.sample::<f32, _>(StandardNormal);
+        for pixel in 0..SIDE * SIDE {
+            let [row, column] = [pixel / SIDE, pixel % SIDE].map(|i| i as f32 - 0.5 * (SIDE - 1) as f32);
+            let r2 = (row - y).powi(2) + (column - c).powi(2);
+            let noise: f32 = rng.sample(StandardNormal);
+            images.push(4.0 * (-0.5 * r2 / (SPOT * SPOT)).exp() + 0.3 * noise);
+        }
+    }
+    Batch {
+        target: Tensor::from_data(TensorData::new(images, [size, SIDE * SIDE]), device),
+        condition: Tensor::from_data(TensorData::new(conditions, [size, 1]), device),
+        weight: None,
+    }
+}
+
+/// Where the light of every image is, `[x, y]`.
+fn centres(images: &Array2<f32>) -> Vec<[f32; 2]> {
+    let of = |image: ndarray::ArrayView1<f32>| {
+        let mut sums = [0.0; 3];
+        for (pixel, &light) in image.iter().enumerate().filter(|(_, light)| **light > 0.2) {
+            let [row, column] = [pixel / SIDE, pixel % SIDE].map(|i| i as f32 - 0.5 * (SIDE - 1) as f32);
+            sums = [sums[0] + light, sums[1] + light * column, sums[2] + light * row];
+        }
+        [sums[1] / sums[0], sums[2] / sums[0]]
+    };
+    images.outer_iter().map(of).collect()
+}
+
+/// Spots lie where their condition says, and as wide along the other axis as true ones. Spots in the middle, whatever the
+/// condition, would be 0.87 pixels beside their place.
+fn check_spots<M: Surrogate>(name: &str, model: &M, tolerance: f32) {
+    let mut rng = random::stream(4, "test/spots", 0);
+    let truth = spots(1000, &Device::flex(), &mut rng);
+    let drawn = matrix(model.sample(truth.condition.clone(), &mut rng));
+    let condition: Vec<f32> = truth.condition.into_data().iter::<f32>().collect();
+    let [truth, drawn] = [&matrix(truth.target), &drawn].map(centres);
+    let rms = |values: &mut dyn Iterator<Item = f32>| {
+        (values.map(|value| value * value).sum::<f32>() / truth.len() as f32).sqrt()
+    };
+    let [floor, miss] =
+        [&truth, &drawn].map(|spots| rms(&mut spots.iter().zip(&condition).map(|(spot, c)| spot[0] - c)));
+    let [true_width, width] = [&truth, &drawn].map(|spots| rms(&mut spots.iter().map(|spot| spot[1])));
+    let excess = (miss * miss - floor * floor).max(0.0).sqrt();
+    assert!(excess < tolerance, "{name}: spots are {miss} pixels beside their place, true ones {floor}");
+    assert!((width / true_width - 1.0).abs() < tolerance, "{name}: width {width}, of true ones {true_width}");
+}
+
+const SPOTS: GroupSpace = GroupSpace { conditions: 1, targets: SIDE * SIDE, categories: Vec::new() };
+
+fn convolutional(activation: ActivationKind) -> NetworkConfig {
+    let convolutions = Some(ConvolutionsConfig { image: [1, SIDE, SIDE], channels: vec![8, 16] });
+    NetworkConfig { activation, convolutions, ..network(64, 2) }
+}
+
+#[test]
+fn a_convolutional_vae_draws_images() {
+    let network = || convolutional(ActivationKind::Silu);
+    let config = VaeConfig { latents: 2, encoder: network(), decoder: network(), ..VaeConfig::default() };
+    let model = train_on(
+        |device, rng| spots(64, device, rng),
+        |device| config.init(SPOTS, device, &mut init_rng()),
+        600,
+        3e-3,
+    );
+    check_spots("vae", &model, 0.3);
+}
+
+#[test]
+fn a_convolutional_wasserstein_gan_draws_images() {
+    let network = || convolutional(ActivationKind::LeakyRelu);
+    let constraint = Constraint::GradientPenalty { weight: 1.0 };
+    let config = WganConfig {
+        latents: 4,
+        generator: network(),
+        critic: network(),
+        constraint,
+        ..WganConfig::default()
+    };
+    let model = train_on(
+        |device, rng| spots(64, device, rng),
+        |device| config.init(SPOTS, device, &mut init_rng()),
+        1200,
+        1e-3,
+    );
+    check_spots("wgan", &model, 0.7);
+}
+
+#[test]
+fn convolutional_flow_matching_draws_images() {
+    let config =
+        FlowMatchingConfig { network: convolutional(ActivationKind::Silu), ..FlowMatchingConfig::default() };
+    let model = train_on(
+        |device, rng| spots(64, device, rng),
+        |device| config.init(SPOTS, device, &mut init_rng()),
+        400,
+        3e-3,
+    );
+    check_spots("flow matching", &model, 0.3);
 }

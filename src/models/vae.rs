@@ -24,7 +24,7 @@ use super::network::{NetworkConfig, check_count, check_not_negative};
 use super::{Batch, Flow, FlowConfig, GroupSpace, Loss, Step, Surrogate, normal_noise};
 use crate::config::ConfigError;
 use crate::kernels;
-use crate::nn::Mlp;
+use crate::nn::Network;
 
 /// Distribution of a target given the latent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +106,11 @@ impl VaeConfig {
         self.prior.as_ref().map_or(Ok(()), FlowConfig::check)
     }
 
+    /// The networks that see targets, with their keys.
+    pub(super) fn networks(&self) -> Vec<(&'static str, &NetworkConfig)> {
+        vec![("encoder", &self.encoder), ("decoder", &self.decoder)]
+    }
+
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Vae {
         let GroupSpace { conditions, targets, categories } = space;
@@ -113,8 +118,8 @@ impl VaeConfig {
         let prior_space = GroupSpace { conditions, targets: latents, categories: Vec::new() };
         let outputs = if self.variance == Variance::PerEvent { 2 * targets } else { targets };
         Vae {
-            encoder: self.encoder.mlp(targets + conditions, 2 * latents).init(device, rng),
-            decoder: self.decoder.mlp(latents + conditions, outputs).init(device, rng),
+            encoder: self.encoder.encoder(targets + conditions, 2 * latents, device, rng),
+            decoder: self.decoder.decoder(latents + conditions, outputs, device, rng),
             log_sigma: Param::from_tensor(Tensor::zeros([1, targets], device)),
             prior: self.prior.as_ref().map(|prior| prior.init(prior_space, device, rng)),
             config: self.clone(),
@@ -127,8 +132,8 @@ impl VaeConfig {
 /// See the module documentation.
 #[derive(Module, Debug)]
 pub struct Vae {
-    encoder: Mlp,
-    decoder: Mlp,
+    encoder: Network,
+    decoder: Network,
     /// Of the observation; where the decoder gives it for every event, what its output is added to
     log_sigma: Param<Tensor<2>>,
     prior: Option<Flow>,

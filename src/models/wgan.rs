@@ -79,7 +79,7 @@ impl Default for WganConfig {
 
 impl WganConfig {
     fn players(&self) -> PlayersConfig {
-        let Self { latents, generator, critic, critic_steps, .. } = *self;
+        let Self { latents, generator, critic, critic_steps, .. } = self.clone();
         PlayersConfig { latents, generator, critic, critic_steps }
     }
 
@@ -94,7 +94,7 @@ impl WganConfig {
             Constraint::Clipping { limit } => check_positive("constraint.limit", limit),
             Constraint::GradientPenalty { weight } => {
                 check_positive("constraint.weight", weight)?;
-                let NetworkConfig { activation, blocks, .. } = self.critic;
+                let NetworkConfig { activation, blocks, .. } = self.critic.clone();
                 if blocks != Blocks::Plain {
                     let expected =
                         "\"plain\" with a gradient penalty, whose gradient is written out for plain layers";
@@ -111,6 +111,11 @@ impl WganConfig {
                 Ok(())
             }
         }
+    }
+
+    /// The networks that see targets, with their keys.
+    pub(super) fn networks(&self) -> Vec<(&'static str, &NetworkConfig)> {
+        vec![("generator", &self.generator), ("critic", &self.critic)]
     }
 
     /// Draws the weights.

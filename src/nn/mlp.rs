@@ -25,9 +25,9 @@ pub struct Mlp {
 }
 
 /// Gain of layers in front of a rectifier (He et al. 2015).
-const HIDDEN_GAIN: f32 = std::f32::consts::SQRT_2;
+pub(super) const HIDDEN_GAIN: f32 = std::f32::consts::SQRT_2;
 /// Gain of the second layer of a residual block, so that blocks start near the identity.
-const RESIDUAL_GAIN: f32 = 0.1;
+pub(super) const RESIDUAL_GAIN: f32 = 0.1;
 
 impl MlpConfig {
     /// Draws weights uniformly from ±gain·√(3/inputs), so that a gain of 1 keeps the variance of a layer's input;
@@ -66,11 +66,6 @@ impl Mlp {
     /// # Panics
     /// If the network is another one.
     pub fn input_gradient(&self, x: Tensor<2>) -> Tensor<2> {
-        let negative = match self.shape.activation {
-            Activation::Relu => 0.0,
-            Activation::LeakyRelu(slope) => slope,
-            other => panic!("{other:?} is not piecewise linear"),
-        };
         assert!(
             self.shape.blocks == Blocks::Plain && self.shape.outputs == 1,
             "a plain network with one output"
@@ -81,7 +76,7 @@ impl Mlp {
         let mut h = x.detach();
         for (weights, biases) in hidden {
             let z = h.matmul(weights.clone().detach().transpose()) + biases.clone().detach().unsqueeze();
-            let slope = z.clone().greater_elem(0.0).float() * (1.0 - negative) + negative;
+            let slope = piecewise_slope(&z, self.shape.activation);
             h = z * slope.clone();
             slopes.push(slope);
         }
@@ -106,12 +101,7 @@ impl Mlp {
 
     /// All weights and biases clipped to [−limit, limit].
     pub fn clipped(mut self, limit: f64) -> Self {
-        self.weights = self.weights.map(|weights| {
-            if weights.is_require_grad() {
-                return Tensor::from_inner(weights.inner().clamp(-limit, limit)).require_grad();
-            }
-            weights.clamp(-limit, limit)
-        });
+        self.weights = super::clipped(self.weights, limit);
         self
     }
 
@@ -124,4 +114,17 @@ impl Mlp {
     pub fn shape(&self) -> MlpShape {
         self.shape
     }
+}
+
+/// Slope of a piecewise linear activation at z.
+///
+/// # Panics
+/// If the activation is another one.
+pub(super) fn piecewise_slope<const D: usize>(z: &Tensor<D>, activation: Activation) -> Tensor<D> {
+    let negative = match activation {
+        Activation::Relu => 0.0,
+        Activation::LeakyRelu(slope) => slope,
+        other => panic!("{other:?} is not piecewise linear"),
+    };
+    z.clone().greater_elem(0.0).float() * (1.0 - negative) + negative
 }

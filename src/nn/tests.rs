@@ -5,8 +5,11 @@ use rand_distr::StandardNormal;
 use simile_data::random;
 
 use super::parameters::{self, ParameterError, Parameters};
-use super::{Coupling, CouplingConfig, Mlp, MlpConfig, Permutation, PermutationConfig};
-use crate::kernels::{Activation, Blocks, MlpShape, Spline, Transform};
+use super::{
+    Convolution, Coupling, CouplingConfig, ImageConfig, Mlp, MlpConfig, Network, Permutation,
+    PermutationConfig,
+};
+use crate::kernels::{Activation, Blocks, ConvolutionShape, MlpShape, Spline, Transform};
 
 fn normal(shape: [usize; 2], scale: f32, stage: u64) -> Tensor<2> {
     let mut rng = random::stream(1, "test/nn", stage);
@@ -278,5 +281,92 @@ fn the_written_out_gradient_is_that_of_autodiff() {
         let gradients = mlp.forward(x.clone()).sum().backward();
         let expected = numbers(x.grad(&gradients).unwrap());
         assert_close(&numbers(mlp.input_gradient(x)), &expected, 1e-6);
+    }
+}
+
+const IMAGE: [usize; 3] = [2, 7, 6];
+const PIXELS: usize = 2 * 7 * 6;
+
+fn image_config(inputs: usize, outputs: usize) -> ImageConfig {
+    let activation = Activation::LeakyRelu(SLOPE);
+    let mlp = MlpShape { inputs, outputs, width: 8, hidden: 1, blocks: Blocks::Plain, activation };
+    ImageConfig { image: IMAGE, channels: vec![3, 4], mlp }
+}
+
+/// Gradient of the sum of a network's outputs with respect to x `[5, columns]`.
+fn gradient(network: &Network, columns: usize, device: &Device) -> Tensor<2> {
+    let x = Tensor::from_data(normal([5, columns], 1.0, 4).into_data(), device).require_grad();
+    let gradients = network.forward(x.clone()).sum().backward();
+    x.grad(&gradients).unwrap()
+}
+
+/// Sides that are odd, or no power of two, come back, and every input matters, with and without a rest beside the image.
+#[test]
+fn images_keep_their_shape_and_every_input_matters() {
+    let device = Device::flex().autodiff();
+    let mut rng = random::stream(1, "test/init", 0);
+    for rest in [0, 3] {
+        let networks = [
+            (
+                Network::ImageEncoder(image_config(PIXELS + rest, 5).encoder(&device, &mut rng)),
+                PIXELS + rest,
+                5,
+            ),
+            (
+                Network::ImageDecoder(image_config(4 + rest, PIXELS).decoder(&device, &mut rng)),
+                4 + rest,
+                PIXELS,
+            ),
+            (Network::ImageDecoder(image_config(4, 2 * PIXELS).decoder(&device, &mut rng)), 4, 2 * PIXELS),
+            (
+                Network::ImageField(image_config(PIXELS + 3, PIXELS).field(&device, &mut rng)),
+                PIXELS + 3,
+                PIXELS,
+            ),
+        ];
+        for (network, inputs, outputs) in networks {
+            let network = perturbed(network, 0.3);
+            let x = Tensor::from_data(normal([5, inputs], 1.0, 3).into_data(), &device);
+            assert_eq!(network.forward(x).dims(), [5, outputs]);
+            let gradient = gradient(&network, inputs, &device).abs().sum_dim(0);
+            assert!(gradient.min().into_scalar::<f32>() > 0.0, "an input of {network} does nothing");
+        }
+    }
+}
+
+/// What goes in shifted by a stride comes out shifted by a pixel.
+#[test]
+fn a_shifted_image_has_shifted_features() {
+    let device = Device::flex();
+    let shape = ConvolutionShape {
+        large: [1, 8, 8],
+        small: [2, 4, 4],
+        kernel: 4,
+        stride: 2,
+        padding: 1,
+        transposed: false,
+    };
+    let layer = Convolution::init(shape, 1.0, &device, &mut random::stream(1, "test/init", 0));
+    let image = |y: usize, x: usize| {
+        let mut pixels = vec![0.0f32; 64];
+        pixels[8 * y + x] = 1.0;
+        Tensor::<4>::from_data(TensorData::new(pixels, [1, 1, 8, 8]), &device)
+    };
+    let [one, other] = [image(2, 2), image(4, 2)].map(|image| layer.forward(image));
+    let expected = numbers(one.narrow(2, 0, 3));
+    assert!(expected.iter().any(|&value| value != 0.0));
+    assert_close(&numbers(other.narrow(2, 1, 3)), &expected, 1e-6);
+}
+
+#[test]
+fn the_written_out_gradient_of_convolutions_is_that_of_autodiff() {
+    let device = Device::flex().autodiff();
+    for rest in [0, 2] {
+        let config = image_config(PIXELS + rest, 1);
+        let network = config.encoder(&device, &mut random::stream(1, "test/init", 0));
+        let network = perturbed(Network::ImageEncoder(network), 0.3);
+        let expected = numbers(gradient(&network, PIXELS + rest, &device));
+        let x = Tensor::from_data(normal([5, PIXELS + rest], 1.0, 4).into_data(), &device);
+        assert_close(&numbers(network.input_gradient(x)), &expected, 1e-5);
     }
 }

@@ -1,10 +1,9 @@
 //! Network of a quantity that changes along a path from noise to data, such as a velocity or the noise itself.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use rand_chacha::ChaCha8Rng;
+use burn::tensor::Tensor;
 
-use super::{Mlp, MlpConfig};
+use super::Network;
 
 /// Octaves of the time's Fourier features sin(2^k π t), cos(2^k π t), k = 0 … OCTAVES − 1: the finest tells 1/32 of the
 /// path apart.
@@ -15,13 +14,13 @@ pub const TIME_FEATURES: usize = 2 * OCTAVES;
 /// f(x, t, c) for x `[batch, features]`, t `[batch, 1]` in \[0, 1\], c `[batch, conditions]`; result `[batch, features]`.
 #[derive(Module, Debug)]
 pub struct TimeNetwork {
-    mlp: Mlp,
+    network: Network,
 }
 
 impl TimeNetwork {
-    /// Draws the weights; the network has x, Fourier features of the time and the condition as inputs.
-    pub fn init(config: MlpConfig, device: &Device, rng: &mut ChaCha8Rng) -> Self {
-        Self { mlp: config.init(device, rng) }
+    /// Of a network that has x, Fourier features of the time and the condition as inputs.
+    pub fn new(network: Network) -> Self {
+        Self { network }
     }
 
     /// Applies the network.
@@ -29,6 +28,6 @@ impl TimeNetwork {
         let octaves: Vec<f32> = (0..OCTAVES).map(|k| std::f32::consts::PI * (1 << k) as f32).collect();
         let octaves = Tensor::<1>::from_floats(octaves.as_slice(), &time.device()).unsqueeze::<2>();
         let phases = time.matmul(octaves);
-        self.mlp.forward(Tensor::cat(vec![x, phases.clone().sin(), phases.cos(), condition], 1))
+        self.network.forward(Tensor::cat(vec![x, phases.clone().sin(), phases.cos(), condition], 1))
     }
 }

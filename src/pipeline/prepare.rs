@@ -70,7 +70,7 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
     let split = config.split_of_files();
     let assign = |row| split.assign(seed, row);
     let preprocessing = fit(run, &input, assign)?;
-    run.config.model.check_groups(&Space::of(&preprocessing))?;
+    run.config.model.check_space(&Space::of(&preprocessing))?;
     files::write_json(&run.preprocessing(), &preprocessing)?;
 
     let mut outputs = Outputs::create(run, &input, &preprocessing)?;

@@ -57,7 +57,8 @@ fn training_goes_on_from_a_checkpoint_bit_by_bit() {
 #[test]
 fn a_game_goes_on_from_a_checkpoint_bit_by_bit() {
     let network = NetworkConfig { width: 8, hidden: 1, ..NetworkConfig::default() };
-    let config = GanConfig { generator: network, critic: network, critic_steps: 3, ..GanConfig::default() };
+    let config =
+        GanConfig { generator: network.clone(), critic: network, critic_steps: 3, ..GanConfig::default() };
     check_continuation(|sample, seed| {
         let mut rng = random::stream(seed, "test/init", 0);
         Grouped::init(&sample.space(), |_, group| config.init(group, &autodiff(), &mut rng))
@@ -68,7 +69,7 @@ fn a_game_goes_on_from_a_checkpoint_bit_by_bit() {
 #[test]
 fn an_autoencoder_goes_on_from_a_checkpoint_bit_by_bit() {
     let network = NetworkConfig { width: 8, hidden: 1, ..NetworkConfig::default() };
-    let config = AutoencoderConfig { latents: 2, encoder: network, decoder: network, components: 2 };
+    let config = AutoencoderConfig { latents: 2, encoder: network.clone(), decoder: network, components: 2 };
     check_continuation(|sample, seed| {
         let mut rng = random::stream(seed, "test/init", 0);
         Grouped::init(&sample.space(), |_, group| config.init(group, &autodiff(), &mut rng))
