@@ -38,6 +38,13 @@ impl ModelConfigs {
                 return Err(ConfigError::value("model.kind", model.kind(), expected));
             }
             model.check()?;
+            if let (Some(first), Some(steps)) = (critic_steps(self.of(0)), critic_steps(model))
+                && steps != first
+            {
+                let expected =
+                    format!("{first}, as that of the first group: their critics learn in the same steps");
+                return Err(ConfigError::value("model.critic_steps", steps, expected));
+            }
         }
         Ok(())
     }
@@ -75,6 +82,14 @@ impl ModelConfigs {
     /// How the epochs of this kind are compared.
     pub fn judge(&self) -> Judge {
         self.of(0).judge()
+    }
+}
+
+fn critic_steps(model: &ModelConfig) -> Option<usize> {
+    match model {
+        ModelConfig::Gan(config) => Some(config.critic_steps),
+        ModelConfig::Wgan(config) => Some(config.critic_steps),
+        _ => None,
     }
 }
 
@@ -192,5 +207,8 @@ mod tests {
         let mixed = parse("model = [{ kind = \"cvae\" }, { kind = \"flow\" }]").unwrap().model;
         let error = mixed.check().unwrap_err().to_string();
         assert!(error.contains("flow") && error.contains("cvae"), "{error}");
+        let uneven = "model = [{ kind = \"gan\", critic_steps = 1 }, { kind = \"gan\", critic_steps = 2 }]";
+        let error = parse(uneven).unwrap().model.check().unwrap_err().to_string();
+        assert!(error.contains("model.critic_steps = 2"), "{error}");
     }
 }

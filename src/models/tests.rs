@@ -149,7 +149,7 @@ fn an_autoregressive_network_is_autoregressive() {
 #[test]
 fn flow_matching_recovers_a_known_density() {
     let config = FlowMatchingConfig { network: network(64, 3), steps: 16 };
-    let model = train(|device| config.init(SPACE, device, &mut init_rng()), 3000, 4e-3);
+    let model = train(|device| config.init(SPACE, device, &mut init_rng()), 4000, 4e-3);
     check("flow matching", &model, 0.15);
     // The way back from events leads to standard normal noise, and forward again to the events.
     let events = batch(2000, &Device::flex(), &mut random::stream(4, "test/latent", 0));
