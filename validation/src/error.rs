@@ -167,4 +167,7 @@ pub enum ValidationError {
         /// Feature.
         feature: String,
     },
+    /// The Fréchet distance cannot be worked out.
+    #[error("the covariances of the observables have no eigenvalues: {0}")]
+    Distances(#[from] linfa_linalg::LinalgError),
 }

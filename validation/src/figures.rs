@@ -59,6 +59,8 @@ const MAX_SEPARATION: &str = "features.max_separation_power";
 const MAX_KS: &str = "features.max_ks_statistic";
 const CORRELATION: &str = "correlation_distance";
 const KL: &str = "kl";
+const FPD: &str = "fpd";
+const KPD: &str = "kpd";
 
 impl Metrics {
     /// All figures that a gate may limit. `wasserstein.relative` is the distance in units of the reference's standard
@@ -75,6 +77,11 @@ impl Metrics {
             value: kl.value,
             error: Some(kl.error),
         });
+        let distances =
+            [(FPD, self.global.fpd), (KPD, self.global.kpd)].into_iter().filter_map(|(name, figure)| {
+                let figure = figure?;
+                Some(NamedFigure { name: name.to_owned(), value: figure.value, error: Some(figure.error) })
+            });
         let largest = |value: fn(&FeatureMetrics) -> f64| self.features.iter().map(value).fold(0.0, f64::max);
         let summary = [
             (MAX_SEPARATION, largest(|feature| feature.separation_power.value)),
@@ -82,7 +89,8 @@ impl Metrics {
         ];
         let without_error =
             |(name, value): (&str, f64)| NamedFigure { name: name.to_owned(), value, error: None };
-        let summary = correlation.into_iter().chain(summary).map(without_error).chain(modes).chain(kl);
+        let summary =
+            correlation.into_iter().chain(summary).map(without_error).chain(distances).chain(modes).chain(kl);
         let features = self
             .features
             .iter()

@@ -18,6 +18,7 @@ pub mod histogram;
 mod logistic;
 pub mod metrics;
 mod modes;
+mod multivariate;
 mod plane;
 pub mod plots;
 mod profiles;

@@ -229,10 +229,29 @@ pub struct GlobalMetrics {
     /// Root mean square difference of the correlation coefficients of all pairs of per-event features; `None` with
     /// fewer than two features.
     pub correlation_distance: Option<Floored>,
+    /// Fréchet physics distance of the observables; `None` with too few events.
+    #[serde(default)]
+    pub fpd: Option<DistanceMetrics>,
+    /// Kernel physics distance of the observables.
+    #[serde(default)]
+    pub kpd: Option<DistanceMetrics>,
     /// Peaks of the reference in the candidate; where centres are given.
     pub modes: Option<ModeMetrics>,
     /// Kullback–Leibler divergence of the candidate's density from the truth; where both are known.
     pub kl: Option<KlMetrics>,
+}
+
+/// A distance of whole events (Kansal et al. 2023, arXiv:2211.10295).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DistanceMetrics {
+    /// The distance, without unit.
+    pub value: f64,
+    /// Its error over batches, as the JetNet library defines it.
+    pub error: f64,
+    /// Distance of two disjoint halves of the reference, scaled to the sizes compared.
+    pub floor: f64,
+    /// Error of the floor.
+    pub floor_error: f64,
 }
 
 /// KL(truth ‖ candidate) in nats, the mean of log p − log q over the reference. It has no floor but 0.

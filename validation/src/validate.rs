@@ -13,10 +13,11 @@ use crate::error::ValidationError;
 use crate::features::{Calorimeter, Extraction, extract, voxel_inputs};
 use crate::gates::{GateRule, apply_gates, check_gates};
 use crate::metrics::{
-    C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics, PlaneMetrics, Profiles,
-    ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
+    C2stMetrics, DistanceMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics,
+    PlaneMetrics, Profiles, ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
 };
 use crate::modes::{ModesOptions, Points, mode_metrics};
+use crate::multivariate::{MIN_EVENTS, distances};
 use crate::plane::plane;
 use crate::profiles::{Showers, profiles};
 use crate::response::{ResponseSample, quantile_edges, response_metrics};
@@ -224,6 +225,7 @@ impl<'a> Comparison<'a> {
         let samples = (&reference.extraction.sample, &candidate.extraction.sample);
         let seed = self.options.seed;
         let correlation_distance = correlation_distance(samples.0, samples.1, &reference.grouping, seed);
+        let [fpd, kpd] = self.distances()?;
         Ok(Metrics {
             schema_version: SCHEMA_VERSION,
             reference: reference.info(),
@@ -233,6 +235,8 @@ impl<'a> Comparison<'a> {
             global: GlobalMetrics {
                 c2st: Vec::new(),
                 correlation_distance,
+                fpd,
+                kpd,
                 modes: self.modes()?,
                 kl: self.options.kl,
             },
@@ -265,6 +269,17 @@ impl<'a> Comparison<'a> {
         )
     }
 
+    /// FPD and KPD of the observables.
+    fn distances(&self) -> Result<[Option<DistanceMetrics>; 2], ValidationError> {
+        let Some(view) = self.observables() else { return Ok([None; 2]) };
+        let reference = unweight(view.reference, &self.reference.table, self.options)?;
+        let candidate = unweight(view.candidate, &self.candidate.table, self.options)?;
+        if reference.nrows().min(candidate.nrows()) < MIN_EVENTS {
+            return Ok([None; 2]);
+        }
+        Ok(distances(&reference, &candidate, self.options.seed)?.map(Some))
+    }
+
     fn profiles(&self) -> Option<Profiles> {
         let (geometry, _) = self.shower.as_ref()?;
         Some(profiles(geometry, showers_of(&self.reference.table)?, showers_of(&self.candidate.table)?))
@@ -293,14 +308,17 @@ impl<'a> Comparison<'a> {
 
     /// Inputs of the classifier tests.
     fn views(&self) -> Vec<View> {
+        let voxels = self.view("voxels", &|loaded| voxel_inputs(&loaded.table));
+        voxels.into_iter().chain(self.observables()).collect()
+    }
+
+    fn observables(&self) -> Option<View> {
         let calorimeter = self.shower.as_ref().map(|(_, calorimeter)| calorimeter);
-        let view = |name, inputs: &dyn Fn(&Loaded) -> Option<Array2<f32>>| {
-            Some(View { name, reference: inputs(&self.reference)?, candidate: inputs(&self.candidate)? })
-        };
-        let voxels = view("voxels", &|loaded| voxel_inputs(&loaded.table));
-        let observables =
-            view("observables", &|loaded| loaded.extraction.observable_inputs(&loaded.table, calorimeter));
-        voxels.into_iter().chain(observables).collect()
+        self.view("observables", &|loaded| loaded.extraction.observable_inputs(&loaded.table, calorimeter))
+    }
+
+    fn view(&self, name: &'static str, inputs: &dyn Fn(&Loaded) -> Option<Array2<f32>>) -> Option<View> {
+        Some(View { name, reference: inputs(&self.reference)?, candidate: inputs(&self.candidate)? })
     }
 
     fn c2st(

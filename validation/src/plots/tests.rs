@@ -286,6 +286,8 @@ pub(crate) fn example() -> Metrics {
         global: GlobalMetrics {
             c2st: vec![classifier("voxels", 0.523), classifier("observables", 0.552)],
             correlation_distance: Some(Floored { value: 0.013, floor: 0.009 }),
+            fpd: Some(DistanceMetrics { value: 0.0021, error: 0.0003, floor: 0.0004, floor_error: 0.0001 }),
+            kpd: Some(DistanceMetrics { value: 3e-5, error: 4e-5, floor: -1e-6, floor_error: 3e-5 }),
             modes: Some(modes()),
             kl: Some(KlMetrics { value: 0.021, error: 0.004 }),
         },

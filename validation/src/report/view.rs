@@ -127,6 +127,15 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         value: significant(distance.value, 2),
         note: format!("floor {}; root mean square over pairs of features", significant(distance.floor, 2)),
     }));
+    for (name, distance) in
+        [("Fréchet physics distance", metrics.global.fpd), ("Kernel physics distance", metrics.global.kpd)]
+    {
+        cards.extend(distance.map(|distance| CardView {
+            name: name.into(),
+            value: with_error(distance.value, distance.error),
+            note: format!("floor {}; of the observables", with_error(distance.floor, distance.floor_error)),
+        }));
+    }
     cards.extend(worst(metrics, "Largest KS", |feature| (feature.ks.statistic, feature.ks.floor)));
     cards.extend(worst(metrics, "Largest separation power", |feature| {
         (feature.separation_power.value, feature.separation_power.floor)
