@@ -122,7 +122,7 @@ impl NetworkConfig {
         image.iter().try_for_each(|&size| check_count(&format!("{name}.image"), size))?;
         channels.iter().try_for_each(|&number| check_count(&format!("{name}.channels"), number))?;
         let side = image[1].min(image[2]);
-        if channels.is_empty() || side >> channels.len() == 0 {
+        if channels.is_empty() || side.checked_shr(channels.len() as u32).unwrap_or(0) == 0 {
             let key = format!("model.{name}.channels");
             let expected =
                 format!("1 to {} numbers: so often can an image of {side} pixels be halved", side.ilog2());
