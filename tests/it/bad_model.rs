@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array};
 use arrow::datatypes::Float32Type;
+use simile::models::bundle::FORMAT_VERSION;
 use tempfile::TempDir;
 
 use crate::program::{copy, refuse, text};
@@ -83,8 +84,10 @@ fn every_file_of_a_model_must_be_there_and_whole() {
 #[test]
 fn a_manifest_of_another_version_is_not_guessed_at() {
     let model = Damaged::new();
-    model.replace("manifest.json", "\"format_version\": 2", "\"format_version\": 3");
-    model.refuse(&["manifest.json has format version 3, this simile reads version 2"]);
+    let current = format!("\"format_version\": {FORMAT_VERSION}");
+    model.replace("manifest.json", &current, "\"format_version\": 1");
+    let expected = format!("manifest.json has format version 1, this simile reads version {FORMAT_VERSION}");
+    model.refuse(&[&expected]);
     let model = Damaged::new();
     model.replace("manifest.json", "\"kind\": \"flow\",", "\"kind\": \"flow\", \"colour\": \"red\",");
     model.refuse(&["manifest.json is damaged", "unknown field `colour`"]);

@@ -11,7 +11,9 @@ import sys
 
 import numpy as np
 import scipy
-from scipy import special, stats
+from scipy import integrate, special, stats
+from scipy.stats._hypotests import _cdf_cvm_inf
+from scipy.stats._morestats import _anderson_ksamp_right
 
 rng = np.random.default_rng(20261122)
 
@@ -31,6 +33,22 @@ def weighted_ks(a, wa, b, wb):
     return float(np.abs(cdf(a, wa) - cdf(b, wb)).max())
 
 
+def anderson_darling(a, b):
+    """Scholz & Stephens 1987, eq. 6, for two samples; scipy.stats.anderson_ksamp standardises it."""
+    pooled = np.sort(np.concatenate([a, b]))
+    return float(_anderson_ksamp_right([np.sort(a), np.sort(b)], pooled, np.unique(pooled), 2,
+                                       np.array([len(a), len(b)]), len(pooled)))
+
+
+def anderson_darling_sf(x):
+    """The limit of the two-sample statistic (Anderson & Darling 1952): one less the series, integrated numerically."""
+    def term(j):
+        t = (4 * j + 1) ** 2 * np.pi**2 / (8 * x)
+        integral = integrate.quad(lambda w: np.exp(x / (8 * (w * w + 1)) - t * (w * w + 1)), 0, np.inf, epsabs=1e-14)[0]
+        return special.binom(-0.5, j) * (4 * j + 1) * integral
+    return float(1 - np.sqrt(2 * np.pi) / x * sum(term(j) for j in range(20)))
+
+
 def one_dimensional(name, a, b, wa=None, wb=None):
     a, b = f32(a), f32(b)
     case = {"name": name, "a": a.tolist(), "b": b.tolist()}
@@ -39,11 +57,17 @@ def one_dimensional(name, a, b, wa=None, wb=None):
         asymptotic = stats.ks_2samp(a, b, method="asymp")
         case |= {"ks": exact.statistic, "ks_p_exact": exact.pvalue, "ks_p_asymptotic": asymptotic.pvalue}
         case["wasserstein"] = stats.wasserstein_distance(a, b)
+        case["energy_distance"] = stats.energy_distance(a, b)
+        case["anderson_darling"] = anderson_darling(a, b)
+        if "ties" not in name:
+            cramer = stats.cramervonmises_2samp(a, b, method="asymptotic")
+            case |= {"cramer_von_mises": cramer.statistic, "cramer_von_mises_p": cramer.pvalue}
         wa, wb = np.ones_like(a), np.ones_like(b)
     else:
         wa, wb = f32(wa), f32(wb)
         case |= {"weights_a": wa.tolist(), "weights_b": wb.tolist(), "ks": weighted_ks(a, wa, b, wb)}
         case["wasserstein"] = stats.wasserstein_distance(a, b, wa, wb)
+        case["energy_distance"] = stats.energy_distance(a, b, wa, wb)
     case["mean_a"] = float(np.average(a, weights=wa))
     case["std_a"] = float(np.sqrt(np.average((a - case["mean_a"]) ** 2, weights=wa)))
     case["effective_a"] = effective(wa)
@@ -85,6 +109,8 @@ golden = {
         one_dimensional("weights and ties", rng.poisson(4, 50), rng.poisson(4, 40), rng.uniform(0.5, 2, 50), rng.uniform(0.5, 2, 40)),
     ],
     "kolmogorov": [[x, float(special.kolmogorov(x))] for x in (0.1, 0.3, 0.5, 0.8, 1.0, 1.17, 1.19, 1.5, 2.0, 3.0, 5.0)],
+    "cramer_von_mises_sf": [[x, float(1 - _cdf_cvm_inf(x))] for x in (0.02, 0.05, 0.1, 0.2, 0.461, 0.743, 1.167, 2.0)],
+    "anderson_darling_sf": [[x, anderson_darling_sf(x)] for x in (0.2, 0.5, 1.0, 1.933, 2.492, 3.878, 6.0, 8.0, 10.0)],
     "counts": [
         counts("equal sizes", [25, 40, 31, 22], [30, 35, 38, 15]),
         counts("unequal sizes", [120, 250, 180, 90, 45], [60, 115, 95, 50, 15]),

@@ -4,12 +4,14 @@ use rayon::prelude::*;
 
 use crate::histogram::{Binning, Histogram};
 use crate::metrics::{
-    Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics, WassersteinMetrics,
+    AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics,
+    TestMetrics, WassersteinMetrics,
 };
 use crate::sample::FeatureColumn;
 use crate::statistics::{
-    Grouping, Ordered, chi2_homogeneity, kolmogorov_smirnov, ks_p_value, moments, reduced_size,
-    separation_power, wasserstein, wasserstein_with_error,
+    Grouping, Ordered, anderson_darling_sf, benjamini_hochberg, chi2_homogeneity, cramer_von_mises_p_value,
+    holm, jensen_shannon, kolmogorov_smirnov, ks_p_value, moments, quadratic, reduced_size, separation_power,
+    wasserstein, wasserstein_with_error,
 };
 
 /// Divisions into halves over which a floor is averaged; more would only repeat the same events.
@@ -43,10 +45,21 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> Fe
         rayon::join(|| wasserstein_with_error(&a, &b), || Floors::of(&a, &binning, &groups, size_b, seed));
     let statistic = kolmogorov_smirnov(&a, &b);
     let ks_p = ks_p_value(statistic, size_a, size_b);
+    let squares = quadratic(&a, &b);
+    let test = |statistic: f64, p_value: f64| TestMetrics {
+        statistic,
+        p_value: feature.per_event.then_some(p_value),
+    };
     let chi2 = chi2_homogeneity(&histogram_a, &histogram_b);
     FeatureMetrics {
         feature: feature.clone(),
         ks: KsMetrics { statistic, p_value: feature.per_event.then_some(ks_p), floor: floors.ks },
+        anderson_darling: test(squares.anderson_darling, anderson_darling_sf(squares.anderson_darling)),
+        cramer_von_mises: test(
+            squares.cramer_von_mises,
+            cramer_von_mises_p_value(squares.cramer_von_mises, size_a, size_b),
+        ),
+        adjusted: None,
         chi2: Chi2Metrics {
             statistic: chi2.statistic,
             ndf: chi2.ndf,
@@ -56,6 +69,11 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> Fe
         separation_power: Floored {
             value: separation_power(&histogram_a, &histogram_b),
             floor: floors.separation_power,
+        },
+        energy_distance: Floored { value: squares.energy_distance, floor: floors.energy_distance },
+        jensen_shannon: Floored {
+            value: jensen_shannon(&histogram_a, &histogram_b),
+            floor: floors.jensen_shannon,
         },
         reference: moments(reference.column),
         candidate: moments(candidate.column),
@@ -82,6 +100,17 @@ fn sum(binning: &Binning, groups: &[Histogram], keep: impl Fn(usize) -> bool) ->
     kept.fold(Histogram::new(binning.clone()), |total, (_, histogram)| total + histogram)
 }
 
+/// Adjusts the p-values of the Kolmogorov–Smirnov tests for the number of features.
+pub(crate) fn adjust(features: &mut [FeatureMetrics]) {
+    let tested: Vec<&mut FeatureMetrics> =
+        features.iter_mut().filter(|feature| feature.ks.p_value.is_some()).collect();
+    let p_values: Vec<f64> = tested.iter().filter_map(|feature| feature.ks.p_value).collect();
+    let adjusted = holm(&p_values).into_iter().zip(benjamini_hochberg(&p_values));
+    for (feature, (holm, benjamini_hochberg)) in tested.into_iter().zip(adjusted) {
+        feature.adjusted = Some(AdjustedPValues { holm, benjamini_hochberg });
+    }
+}
+
 /// Mean distances of disjoint halves of the reference, scaled to the sizes of reference and candidate: between
 /// samples of one parent, distances of distribution functions shrink as `1/√n` and squared ones as `1/n`, where
 /// `n = n₁n₂/(n₁+n₂)`.
@@ -90,6 +119,8 @@ struct Floors {
     ks: f64,
     wasserstein: f64,
     separation_power: f64,
+    energy_distance: f64,
+    jensen_shannon: f64,
 }
 
 impl Floors {
@@ -108,6 +139,8 @@ impl Floors {
             ks: mean(|floor| floor.ks),
             wasserstein: mean(|floor| floor.wasserstein),
             separation_power: mean(|floor| floor.separation_power),
+            energy_distance: mean(|floor| floor.energy_distance),
+            jensen_shannon: mean(|floor| floor.jensen_shannon),
         }
     }
 
@@ -129,6 +162,8 @@ impl Floors {
             ks: kolmogorov_smirnov(&a, &b) * shrink.sqrt(),
             wasserstein: wasserstein(&a, &b) * shrink.sqrt(),
             separation_power: separation_power(&histograms.0, &histograms.1) * shrink,
+            energy_distance: quadratic(&a, &b).energy_distance * shrink.sqrt(),
+            jensen_shannon: jensen_shannon(&histograms.0, &histograms.1) * shrink,
         }
     }
 }
@@ -164,6 +199,11 @@ mod tests {
             (0..200).map(|i| compared(gaussian(1200, 0.0, 1000 + i), gaussian(800, 0.0, 5000 + i))).collect();
         let ks = repeats.iter().map(|m| m.ks.p_value.expect("one entry per event")).collect();
         let chi2 = repeats.iter().map(|m| m.chi2.p_value.expect("one entry per event")).collect();
+        let squares = |test: fn(&FeatureMetrics) -> TestMetrics| {
+            repeats.iter().map(|m| test(m).p_value.expect("one entry per event")).collect()
+        };
+        assert!(uniformity(squares(|m| m.anderson_darling)) > 0.01);
+        assert!(uniformity(squares(|m| m.cramer_von_mises)) > 0.01);
         assert!(uniformity(ks) > 0.01);
         assert!(uniformity(chi2) > 0.01);
         let mean = |figure: fn(&FeatureMetrics) -> f64| repeats.iter().map(figure).sum::<f64>() / 200.0;
@@ -171,6 +211,8 @@ mod tests {
         assert!(close(mean(|m| m.ks.statistic), mean(|m| m.ks.floor)));
         assert!(close(mean(|m| m.wasserstein.value), mean(|m| m.wasserstein.floor)));
         assert!(close(mean(|m| m.separation_power.value), mean(|m| m.separation_power.floor)));
+        assert!(close(mean(|m| m.energy_distance.value), mean(|m| m.energy_distance.floor)));
+        assert!(close(mean(|m| m.jensen_shannon.value), mean(|m| m.jensen_shannon.floor)));
     }
 
     #[test]
@@ -181,6 +223,8 @@ mod tests {
         let found = compared(gaussian(10_000, 10.0, 1), scale(gaussian(10_000, 10.0, 2), 1.02));
         assert!(found.ks.p_value < Some(1e-6), "{:?}", found.ks);
         assert!(found.chi2.p_value < Some(1e-6), "{:?}", found.chi2);
+        assert!(found.anderson_darling.p_value < Some(1e-6), "{:?}", found.anderson_darling);
+        assert!(found.cramer_von_mises.p_value < Some(1e-6), "{:?}", found.cramer_von_mises);
         assert!(found.wasserstein.value > 5.0 * found.wasserstein.floor, "{:?}", found.wasserstein);
         assert!((found.wasserstein.value - 0.2).abs() < 4.0 * found.wasserstein.error);
         assert!(found.separation_power.value > 3.0 * found.separation_power.floor);
@@ -201,6 +245,8 @@ mod tests {
         let found = compared(vec![0.5; 50], vec![0.5; 60]);
         assert_eq!((found.wasserstein.value, found.ks.floor), (0.0, 0.0));
         // JSON has no NaN: serde writes null.
+        let mut found = [found];
+        adjust(&mut found);
         let json = serde_json::to_string(&found).expect("JSON").replace("\"unit\":null", "");
         assert!(!json.contains("null"), "{json}");
     }

@@ -11,7 +11,7 @@ use simile_data::DataError;
 use crate::sample::Feature;
 
 /// Version of the layout of `metrics.json`.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The outcome of a validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,12 +59,22 @@ pub struct FeatureMetrics {
     pub feature: Feature,
     /// Kolmogorov–Smirnov test.
     pub ks: KsMetrics,
+    /// Anderson–Darling test, A².
+    pub anderson_darling: TestMetrics,
+    /// Cramér–von Mises test, W².
+    pub cramer_von_mises: TestMetrics,
     /// χ² test of the histograms, under- and overflow included.
     pub chi2: Chi2Metrics,
+    /// The p-value of the Kolmogorov–Smirnov test, adjusted for the number of features; `None` without p-value.
+    pub adjusted: Option<AdjustedPValues>,
     /// Wasserstein-1 distance in the unit of the feature.
     pub wasserstein: WassersteinMetrics,
     /// `½ Σ (h₁−h₂)²/(h₁+h₂)` of the normalised histograms: 0 equal, 1 disjoint.
     pub separation_power: Floored,
+    /// `√(2 ∫ (F − G)² dx)` of the distribution functions, in the root of the unit of the feature.
+    pub energy_distance: Floored,
+    /// Jensen–Shannon divergence of the normalised histograms in bits: 0 equal, 1 disjoint.
+    pub jensen_shannon: Floored,
     /// Moments of the reference.
     pub reference: Moments,
     /// Moments of the candidate.
@@ -92,6 +102,24 @@ pub struct KsMetrics {
     pub p_value: Option<f64>,
     /// Statistic for truth against truth.
     pub floor: f64,
+}
+
+/// A test without floor.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestMetrics {
+    /// The statistic.
+    pub statistic: f64,
+    /// Probability of a larger statistic for equal parents; `None` for features with several entries per event.
+    pub p_value: Option<f64>,
+}
+
+/// A p-value among those of all features.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdjustedPValues {
+    /// Probability that any feature comes out as extreme as this, for equal parents (Holm 1979).
+    pub holm: f64,
+    /// Share of false alarms if this feature and all with smaller p-values are called different (Benjamini & Hochberg 1995).
+    pub benjamini_hochberg: f64,
 }
 
 /// χ² test of two histograms.
@@ -230,10 +258,8 @@ pub struct GlobalMetrics {
     /// fewer than two features.
     pub correlation_distance: Option<Floored>,
     /// Fréchet physics distance of the observables; `None` with too few events.
-    #[serde(default)]
     pub fpd: Option<DistanceMetrics>,
     /// Kernel physics distance of the observables.
-    #[serde(default)]
     pub kpd: Option<DistanceMetrics>,
     /// Peaks of the reference in the candidate; where centres are given.
     pub modes: Option<ModeMetrics>,

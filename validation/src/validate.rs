@@ -7,7 +7,7 @@ use simile_data::{Dataset, random};
 use simile_physics::Geometry;
 
 use crate::c2st::{C2stOptions, TwoSampleClassifier, c2st};
-use crate::compare::{Side, compare};
+use crate::compare::{Side, adjust, compare};
 use crate::correlation::correlation_distance;
 use crate::error::ValidationError;
 use crate::features::{Calorimeter, Extraction, extract, voxel_inputs};
@@ -252,7 +252,10 @@ impl<'a> Comparison<'a> {
         let sides: Vec<_> = columns
             .map(|column| Ok((self.reference.side(column)?, self.candidate.side(column)?)))
             .collect::<Result<_, ValidationError>>()?;
-        Ok(sides.into_par_iter().map(|(a, b)| compare(a, b, self.options.seed)).collect())
+        let mut features: Vec<_> =
+            sides.into_par_iter().map(|(a, b)| compare(a, b, self.options.seed)).collect();
+        adjust(&mut features);
+        Ok(features)
     }
 
     fn response(&self) -> Option<ResponseMetrics> {

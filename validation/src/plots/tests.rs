@@ -52,9 +52,14 @@ fn feature(feature: Feature, range: (f64, f64), draw: impl Fn(f64) -> f64, event
     let p_value = feature.per_event.then_some(0.034);
     FeatureMetrics {
         ks: KsMetrics { statistic: 0.0131, p_value, floor: 0.0112 },
+        anderson_darling: TestMetrics { statistic: 2.9, p_value },
+        cramer_von_mises: TestMetrics { statistic: 0.5, p_value },
         chi2: Chi2Metrics { statistic: 52.3, ndf: 44, p_value },
+        adjusted: p_value.map(|p| AdjustedPValues { holm: 4.0 * p, benjamini_hochberg: 2.0 * p }),
         wasserstein: WassersteinMetrics { value: 0.00213, error: 0.00041, floor: 0.00198 },
         separation_power: Floored { value: 0.0021, floor: 0.0018 },
+        energy_distance: Floored { value: 0.031, floor: 0.029 },
+        jensen_shannon: Floored { value: 0.0015, floor: 0.0013 },
         reference: moments(&reference),
         candidate: moments(&candidate),
         histogram: HistogramPair {

@@ -137,6 +137,7 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         }));
     }
     cards.extend(worst(metrics, "Largest KS", |feature| (feature.ks.statistic, feature.ks.floor)));
+    cards.extend(smallest_p_value(metrics));
     cards.extend(worst(metrics, "Largest separation power", |feature| {
         (feature.separation_power.value, feature.separation_power.floor)
     }));
@@ -228,6 +229,18 @@ fn worst(metrics: &Metrics, name: &str, figure: fn(&FeatureMetrics) -> (f64, f64
         name: name.into(),
         value: significant(value, 2),
         note: format!("floor {}; {}", significant(floor, 2), feature.feature.label),
+    })
+}
+
+/// The feature that is the least probable for equal parents.
+fn smallest_p_value(metrics: &Metrics) -> Option<CardView> {
+    let adjusted = metrics.features.iter().filter_map(|feature| Some((feature, feature.adjusted?.holm)));
+    let tests = adjusted.clone().count();
+    let (feature, p_value) = adjusted.min_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(CardView {
+        name: "Smallest p-value, KS".into(),
+        value: probability(p_value),
+        note: format!("adjusted for {tests} features (Holm); {}", feature.feature.label),
     })
 }
 

@@ -11,6 +11,8 @@ use crate::testing::{column, weighted};
 struct Golden {
     samples: Vec<SampleCase>,
     kolmogorov: Vec<[f64; 2]>,
+    cramer_von_mises_sf: Vec<[f64; 2]>,
+    anderson_darling_sf: Vec<[f64; 2]>,
     counts: Vec<CountsCase>,
     weighted_counts: Vec<WeightedCase>,
     auc: Vec<AucCase>,
@@ -26,6 +28,10 @@ struct SampleCase {
     ks: f64,
     ks_p_exact: Option<f64>,
     wasserstein: f64,
+    energy_distance: f64,
+    anderson_darling: Option<f64>,
+    cramer_von_mises: Option<f64>,
+    cramer_von_mises_p: Option<f64>,
     mean_a: f64,
     std_a: f64,
     effective_a: f64,
@@ -90,6 +96,18 @@ fn distances_and_moments() {
         close(name, kolmogorov_smirnov(&a, &b), case.ks, 1e-12);
         close(name, wasserstein(&a, &b), case.wasserstein, 1e-12);
         close(name, wasserstein_with_error(&a, &b).0, case.wasserstein, 1e-12);
+        let found = quadratic(&a, &b);
+        close(name, found.energy_distance, case.energy_distance, 1e-12);
+        if let Some(expected) = case.anderson_darling {
+            close(name, found.anderson_darling, expected, 1e-12);
+        }
+        if let (Some(statistic), Some(p)) = (case.cramer_von_mises, case.cramer_von_mises_p) {
+            close(name, found.cramer_von_mises, statistic, 1e-11);
+            let sizes = (a.effective_entries(), b.effective_entries());
+            // One less a sum near one, whose terms below 1e-7 scipy leaves out.
+            let found = cramer_von_mises_p_value(found.cramer_von_mises, sizes.0, sizes.1);
+            assert!((found - p).abs() < 1e-6 * p + 2e-9, "{name}: {found} instead of {p}");
+        }
         close(name, a.effective_entries(), case.effective_a, 1e-12);
         let found = moments(&columns.0);
         close(name, found.mean, case.mean_a, 1e-12);
@@ -111,6 +129,20 @@ fn ks_p_values_approach_the_exact_ones() {
 fn kolmogorov_distribution() {
     for [lambda, expected] in golden().kolmogorov {
         close(&format!("λ = {lambda}"), kolmogorov_sf(lambda), expected, 1e-10);
+    }
+}
+
+#[test]
+fn limits_of_the_quadratic_tests() {
+    // Absolute where a probability is one less a sum near one.
+    let check = |name: &str, found: f64, expected: f64| {
+        assert!((found - expected).abs() < 1e-6 * expected + 1e-13, "{name}: {found} instead of {expected}");
+    };
+    for [x, expected] in golden().cramer_von_mises_sf {
+        check(&format!("W² = {x}"), cramer_von_mises_sf(x), expected);
+    }
+    for [x, expected] in golden().anderson_darling_sf {
+        check(&format!("A² = {x}"), anderson_darling_sf(x), expected);
     }
 }
 

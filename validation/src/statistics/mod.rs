@@ -7,7 +7,9 @@ mod distances;
 mod golden;
 mod kolmogorov;
 mod moments;
+mod multiple;
 mod ordered;
+mod quadratic;
 mod separation;
 
 pub use auc::{Auc, roc};
@@ -15,6 +17,10 @@ pub use chi2::{Chi2, chi2_homogeneity};
 pub use distances::{kolmogorov_smirnov, wasserstein, wasserstein_with_error};
 pub use kolmogorov::{kolmogorov_sf, ks_p_value};
 pub use moments::moments;
+pub use multiple::{benjamini_hochberg, holm};
 pub(crate) use ordered::reduced_size;
 pub use ordered::{Grouping, Ordered};
-pub use separation::separation_power;
+pub use quadratic::{
+    Quadratic, anderson_darling_sf, cramer_von_mises_p_value, cramer_von_mises_sf, quadratic,
+};
+pub use separation::{jensen_shannon, separation_power};
