@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
-use super::network::{ActivationKind, NetworkConfig, check_count};
+use super::network::{ActivationKind, NetworkConfig, Role, check_count};
 use super::{Batch, GroupSpace, Step, Turn, normal_noise};
 use crate::config::ConfigError;
 use crate::nn::Network;
@@ -37,8 +37,8 @@ impl PlayersConfig {
     pub(super) fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Players {
         let GroupSpace { conditions, targets, .. } = space;
         Players {
-            generator: self.generator.decoder(self.latents + conditions, targets, device, rng),
-            critic: self.critic.encoder(targets + conditions, 1, device, rng),
+            generator: self.generator.init(Role::Decoder, [self.latents + conditions, targets], device, rng),
+            critic: self.critic.init(Role::Encoder, [targets + conditions, 1], device, rng),
             latents: self.latents,
             critic_steps: self.critic_steps as u64,
         }

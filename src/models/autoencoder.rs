@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mixture::{LatentMixture, joined};
-use super::network::{NetworkConfig, check_count, check_positive};
+use super::network::{NetworkConfig, Role, check_count, check_positive};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate, normal_noise};
 use crate::config::ConfigError;
 use crate::nn::Network;
@@ -99,8 +99,8 @@ impl AutoencoderConfig {
         let GroupSpace { conditions, targets, .. } = space;
         let latents = self.latents;
         Autoencoder {
-            encoder: self.encoder.encoder(targets + conditions, latents, device, rng),
-            decoder: self.decoder.decoder(latents + conditions, targets, device, rng),
+            encoder: self.encoder.init(Role::Encoder, [targets + conditions, latents], device, rng),
+            decoder: self.decoder.init(Role::Decoder, [latents + conditions, targets], device, rng),
             mixture: LatentMixture::new(self.components, latents, conditions, device),
             corruption,
         }

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow_matching::spread_times;
-use super::network::{NetworkConfig, check_count};
+use super::network::{NetworkConfig, Role, check_count};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate, normal_noise};
 use crate::config::ConfigError;
 use crate::nn::{TIME_FEATURES, TimeNetwork};
@@ -72,7 +72,7 @@ impl DiffusionConfig {
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Diffusion {
         let inputs = space.targets + TIME_FEATURES + space.conditions;
-        let network = TimeNetwork::new(self.network.field(inputs, space.targets, device, rng));
+        let network = TimeNetwork::new(self.network.init(Role::Field, [inputs, space.targets], device, rng));
         Diffusion { network, targets: space.targets, steps: self.steps, weighting: self.weighting }
     }
 }

@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::network::{NetworkConfig, check_count};
+use super::network::{NetworkConfig, Role, check_count};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate, normal_noise};
 use crate::config::ConfigError;
 use crate::nn::{TIME_FEATURES, TimeNetwork};
@@ -56,7 +56,7 @@ impl FlowMatchingConfig {
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> FlowMatching {
         let inputs = space.targets + TIME_FEATURES + space.conditions;
-        let network = TimeNetwork::new(self.network.field(inputs, space.targets, device, rng));
+        let network = TimeNetwork::new(self.network.init(Role::Field, [inputs, space.targets], device, rng));
         FlowMatching { network, targets: space.targets, steps: self.steps }
     }
 }

@@ -143,64 +143,35 @@ impl NetworkConfig {
         }
     }
 
-    fn mlp(&self, inputs: usize, outputs: usize) -> MlpShape {
-        let Self { width, hidden, blocks, activation, .. } = *self;
-        MlpShape { inputs, outputs, width, hidden, blocks, activation: activation.kernel() }
-    }
-
-    fn init(
+    /// The network in its role, from `inputs` to `outputs`.
+    pub(super) fn init(
         &self,
-        inputs: usize,
-        outputs: usize,
+        role: Role,
+        [inputs, outputs]: [usize; 2],
         device: &Device,
         rng: &mut ChaCha8Rng,
-        convolutional: impl FnOnce(ImageConfig, &Device, &mut ChaCha8Rng) -> Network,
     ) -> Network {
-        let mlp = self.mlp(inputs, outputs);
-        match &self.convolutions {
-            None => Network::Mlp(MlpConfig { shape: mlp, output_gain: 1.0 }.init(device, rng)),
-            Some(ConvolutionsConfig { image, channels }) => {
-                convolutional(ImageConfig { image: *image, channels: channels.clone(), mlp }, device, rng)
-            }
+        let Self { width, hidden, blocks, activation, .. } = *self;
+        let mlp = MlpShape { inputs, outputs, width, hidden, blocks, activation: activation.kernel() };
+        let Some(ConvolutionsConfig { image, channels }) = &self.convolutions else {
+            return Network::Mlp(MlpConfig { shape: mlp, output_gain: 1.0 }.init(device, rng));
+        };
+        let config = ImageConfig { image: *image, channels: channels.clone(), mlp };
+        match role {
+            Role::Encoder => Network::ImageEncoder(config.encoder(device, rng)),
+            Role::Decoder => Network::ImageDecoder(config.decoder(device, rng)),
+            Role::Field => Network::ImageField(config.field(device, rng)),
         }
     }
+}
 
-    /// The network from targets and more to `outputs`.
-    pub(super) fn encoder(
-        &self,
-        inputs: usize,
-        outputs: usize,
-        device: &Device,
-        rng: &mut ChaCha8Rng,
-    ) -> Network {
-        self.init(inputs, outputs, device, rng, |config, device, rng| {
-            Network::ImageEncoder(config.encoder(device, rng))
-        })
-    }
-
-    /// The network from `inputs` to targets, or to several numbers for each.
-    pub(super) fn decoder(
-        &self,
-        inputs: usize,
-        outputs: usize,
-        device: &Device,
-        rng: &mut ChaCha8Rng,
-    ) -> Network {
-        self.init(inputs, outputs, device, rng, |config, device, rng| {
-            Network::ImageDecoder(config.decoder(device, rng))
-        })
-    }
-
-    /// The network from targets and more to targets.
-    pub(super) fn field(
-        &self,
-        inputs: usize,
-        outputs: usize,
-        device: &Device,
-        rng: &mut ChaCha8Rng,
-    ) -> Network {
-        self.init(inputs, outputs, device, rng, |config, device, rng| {
-            Network::ImageField(config.field(device, rng))
-        })
-    }
+/// Where a network has the targets, which may be an image.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    /// They begin its input.
+    Encoder,
+    /// They are its output, once or several times.
+    Decoder,
+    /// Both.
+    Field,
 }

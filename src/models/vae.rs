@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::flow::log_standard_normal;
-use super::network::{NetworkConfig, check_count, check_not_negative};
+use super::network::{NetworkConfig, Role, check_count, check_not_negative};
 use super::{Batch, Flow, FlowConfig, GroupSpace, Loss, Step, Surrogate, normal_noise};
 use crate::config::ConfigError;
 use crate::kernels;
@@ -118,8 +118,8 @@ impl VaeConfig {
         let prior_space = GroupSpace { conditions, targets: latents, categories: Vec::new() };
         let outputs = if self.variance == Variance::PerEvent { 2 * targets } else { targets };
         Vae {
-            encoder: self.encoder.encoder(targets + conditions, 2 * latents, device, rng),
-            decoder: self.decoder.decoder(latents + conditions, outputs, device, rng),
+            encoder: self.encoder.init(Role::Encoder, [targets + conditions, 2 * latents], device, rng),
+            decoder: self.decoder.init(Role::Decoder, [latents + conditions, outputs], device, rng),
             log_sigma: Param::from_tensor(Tensor::zeros([1, targets], device)),
             prior: self.prior.as_ref().map(|prior| prior.init(prior_space, device, rng)),
             config: self.clone(),

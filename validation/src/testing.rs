@@ -4,6 +4,7 @@ use rand_distr::{Distribution, Normal};
 use simile_data::random;
 
 use crate::sample::{Feature, FeatureColumn};
+use crate::statistics::{Grouping, Ordered};
 
 pub(crate) fn feature(name: &str) -> Feature {
     Feature { name: name.into(), label: name.into(), unit: None, log_x: false, log_y: false, per_event: true }
@@ -15,6 +16,11 @@ pub(crate) fn column(values: Vec<f32>) -> FeatureColumn {
 
 pub(crate) fn weighted(values: Vec<f32>, weights: Vec<f32>) -> FeatureColumn {
     FeatureColumn { weights: Some(weights), ..column(values) }
+}
+
+pub(crate) fn ordered(values: Vec<f32>) -> Ordered {
+    let grouping = Grouping::new(values.len(), 1);
+    Ordered::new(&column(values), &grouping)
 }
 
 /// `n` values of a Gaussian of unit width.

@@ -87,12 +87,7 @@ impl Replicates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{column, gaussian, weighted};
-
-    fn ordered(values: Vec<f32>) -> Ordered {
-        let grouping = Grouping::new(values.len(), 1);
-        Ordered::new(&column(values), &grouping)
-    }
+    use crate::testing::{gaussian, ordered, weighted};
 
     #[test]
     fn identical_samples_have_no_distance() {

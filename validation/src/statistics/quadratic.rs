@@ -131,12 +131,7 @@ fn anderson_darling_integral(x: f64, t: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::statistics::Grouping;
-    use crate::testing::{column, gaussian, weighted};
-
-    fn ordered(values: Vec<f32>) -> Ordered {
-        let grouping = Grouping::new(values.len(), 1);
-        Ordered::new(&column(values), &grouping)
-    }
+    use crate::testing::{gaussian, ordered, weighted};
 
     #[test]
     fn identical_samples_have_no_distance() {
