@@ -69,7 +69,7 @@ fn joined(first: Tensor<2>, rest: Option<Tensor<2>>) -> Tensor<2> {
 
 impl ImageConfig {
     /// Shapes of the halvings, from the image on.
-    fn halvings(&self, image: [usize; 3], channels: &[usize]) -> Vec<ConvolutionShape> {
+    fn halvings(image: [usize; 3], channels: &[usize]) -> Vec<ConvolutionShape> {
         let mut large = image;
         let halve = |&channels: &usize| {
             let shape = halving(large, channels);
@@ -81,7 +81,7 @@ impl ImageConfig {
 
     /// A network whose input starts with the image.
     pub fn encoder(&self, device: &Device, rng: &mut ChaCha8Rng) -> ImageEncoder {
-        let shapes = self.halvings(self.image, &self.channels);
+        let shapes = Self::halvings(self.image, &self.channels);
         let last = shapes.last().map_or(self.image, |shape| shape.small);
         let convolutions = shapes.into_iter().map(|shape| Convolution::init(shape, HIDDEN_GAIN, device, rng));
         let inputs = self.mlp.inputs - pixels(self.image) + pixels(last);
@@ -96,7 +96,7 @@ impl ImageConfig {
     pub fn decoder(&self, device: &Device, rng: &mut ChaCha8Rng) -> ImageDecoder {
         let [_, height, width] = self.image;
         let image = [self.mlp.outputs / (height * width), height, width];
-        let shapes = self.halvings(image, &self.channels);
+        let shapes = Self::halvings(image, &self.channels);
         let small = shapes.last().map_or(image, |shape| shape.small);
         let stem = MlpShape { outputs: pixels(small), ..self.mlp };
         let stem = MlpConfig { shape: stem, output_gain: HIDDEN_GAIN }.init(device, rng);
@@ -112,7 +112,7 @@ impl ImageConfig {
     pub fn field(&self, device: &Device, rng: &mut ChaCha8Rng) -> ImageField {
         let (first, deeper) = self.channels.split_first().expect("there is at least the full resolution");
         let full = [*first, self.image[1], self.image[2]];
-        let shapes = self.halvings(full, deeper);
+        let shapes = Self::halvings(full, deeper);
         let sizes: Vec<[usize; 3]> =
             std::iter::once(full).chain(shapes.iter().map(|shape| shape.small)).collect();
         let inputs = self.mlp.inputs - pixels(self.image);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use simile_data::{DataError, Dataset, Events};
+use simile_validation::statistics::quantile;
 
 use super::{CHUNK, SamplingError, generate_chunk, scan_conditions};
 use crate::models::bundle::Bundle;
@@ -86,13 +87,6 @@ impl Rate {
             repetitions: rates.len(),
         }
     }
-}
-
-/// Quantile of ascending values, linear between them (definition 7 of Hyndman and Fan 1996).
-fn quantile(ascending: &[f64], share: f64) -> f64 {
-    let position = share * (ascending.len() - 1) as f64;
-    let (below, above) = (position.floor() as usize, position.ceil() as usize);
-    ascending[below] + position.fract() * (ascending[above] - ascending[below])
 }
 
 #[cfg(test)]

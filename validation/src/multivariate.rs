@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use simile_data::random;
 
 use crate::metrics::{DistanceMetrics, Estimate};
-use crate::statistics::reduced_size;
+use crate::statistics::{quantile, reduced_size};
 
 /// Numbers of events that the FPD is measured with.
 const SIZES: usize = 10;
@@ -216,13 +216,6 @@ fn kernel_sum(x: &Array2<f64>, y: &Array2<f64>) -> f64 {
         block.dot(&y.t()).iter().map(|&product| kernel(product, x.ncols())).sum::<f64>()
     });
     blocks.sum()
-}
-
-/// Of ascending values, linear in between.
-fn quantile(sorted: &[f64], probability: f64) -> f64 {
-    let position = probability * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
-    below + (above - below) * position.fract()
 }
 
 #[cfg(test)]

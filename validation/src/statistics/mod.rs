@@ -16,7 +16,7 @@ pub use auc::{Auc, roc};
 pub use chi2::{Chi2, chi2_homogeneity};
 pub use distances::{kolmogorov_smirnov, wasserstein, wasserstein_with_error};
 pub use kolmogorov::{kolmogorov_sf, ks_p_value};
-pub use moments::moments;
+pub use moments::{moments, quantile};
 pub use multiple::{benjamini_hochberg, holm};
 pub(crate) use ordered::reduced_size;
 pub use ordered::{Grouping, Ordered};

@@ -48,6 +48,13 @@ impl EventSum {
     }
 }
 
+/// Quantile of ascending values, linear between them (definition 7 of Hyndman and Fan 1996).
+pub fn quantile(ascending: &[f64], share: f64) -> f64 {
+    let position = share * (ascending.len() - 1) as f64;
+    let (below, above) = (position.floor() as usize, position.ceil() as usize);
+    ascending[below] + position.fract() * (ascending[above] - ascending[below])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
