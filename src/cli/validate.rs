@@ -9,6 +9,7 @@ use simile_data::Dataset;
 use simile_validation::c2st::TwoSampleClassifier;
 use simile_validation::plots::write_plots;
 use simile_validation::report::{ReportContext, write_report};
+use simile_validation::{Validation, write_weights};
 
 use super::Outcome;
 use super::options::Common;
@@ -46,7 +47,7 @@ struct Samples {
     /// TOML file with the keys of the [validation] table of a run
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder for metrics.json, plots and report.html
+    /// Folder for metrics.json, plots, report.html and weights.parquet
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Columns to compare
@@ -108,10 +109,12 @@ impl Samples {
             if self.no_classifier { None } else { Some(&classifier) };
         let terminal = RefCell::new(common.terminal());
         let progress = |message: &str| terminal.borrow_mut().message(message);
-        let metrics = simile_validation::validate(&reference, &candidate, &options, classifier, &progress)?;
+        let Validation { metrics, weights } =
+            simile_validation::validate(&reference, &candidate, &options, classifier, &progress)?;
 
         let folder = PendingFolder::create(output)?;
         metrics.write(&folder.path().join("metrics.json"))?;
+        write_weights(&weights, &folder.path().join("weights.parquet"))?;
         let figures = write_plots(&metrics, None, None, &folder.path().join("plots"))?;
         let context = ReportContext {
             title: "Comparison of two samples".into(),

@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use simile_data::random;
-use simile_validation::c2st::{ClassifierError, Labelled, TwoSampleClassifier};
+use simile_validation::c2st::{ClassifierError, Labelled, Scorer, TwoSampleClassifier};
 
 use crate::config::ConfigError;
 use crate::kernels::{Activation, Blocks, MlpShape};
@@ -108,13 +108,12 @@ impl TwoSampleClassifier for MlpClassifier {
         &self.name
     }
 
-    fn fit_scores(
+    fn fit(
         &self,
         train: &Labelled<'_>,
         validation: &Labelled<'_>,
-        test: ArrayView2<'_, f32>,
         seed: u64,
-    ) -> Result<Vec<f64>, ClassifierError> {
+    ) -> Result<Box<Scorer<'_>>, ClassifierError> {
         let device = self.device.clone().autodiff();
         let mut rng = random::stream(seed, "classifier/init", 0);
         let shape = MlpShape {
@@ -142,7 +141,7 @@ impl TwoSampleClassifier for MlpClassifier {
             return Err("the validation loss was never finite".into());
         }
         let model = parameters::load(model.valid(), best.2)?;
-        Ok(scores(&model, test, &self.device))
+        Ok(Box::new(move |x| scores(&model, x, &self.device)))
     }
 }
 

@@ -205,6 +205,11 @@ impl RunDirectory {
         self.root.join("validation/metrics.json")
     }
 
+    /// Weights of the generated events.
+    pub fn weights(&self) -> PathBuf {
+        self.root.join("validation/weights.parquet")
+    }
+
     /// Latent points and the targets generated from them; for two targets.
     pub fn latent_map(&self) -> PathBuf {
         self.root.join("validation/latent_map.json")

@@ -1,11 +1,10 @@
 //! Stage 4: compares the generated events with the test events.
 
 use burn::tensor::Device;
-use ndarray::ArrayView2;
 use simile_data::Split;
-use simile_validation::ValidateOptions;
-use simile_validation::c2st::{ClassifierError, Labelled, TwoSampleClassifier};
+use simile_validation::c2st::{ClassifierError, Labelled, Scorer, TwoSampleClassifier};
 use simile_validation::metrics::KlMetrics;
+use simile_validation::{ValidateOptions, Validation, write_weights};
 
 use super::{Observer, PipelineError, RunDirectory, create_parent, divergence, latents, prepare};
 use crate::models::MlpClassifier;
@@ -26,8 +25,10 @@ pub(super) fn validate(
     let classifier: &dyn TwoSampleClassifier = &classifier;
     let observer = std::cell::RefCell::new(observer);
     let progress = |message: &str| observer.borrow_mut().message(message);
-    let metrics = simile_validation::validate(&reference, &candidate, &options, Some(classifier), &progress)?;
+    let Validation { metrics, weights } =
+        simile_validation::validate(&reference, &candidate, &options, Some(classifier), &progress)?;
     create_parent(&run.metrics())?;
+    write_weights(&weights, &run.weights())?;
     if let Some(map) = latents::latent_map(run, &bundle, &reference, device)? {
         let map = serde_json::to_string(&map).expect("numbers are representable in JSON");
         simile_data::write_file(run.latent_map(), map)?;
@@ -74,13 +75,7 @@ impl TwoSampleClassifier for Undecided {
         "undecided"
     }
 
-    fn fit_scores(
-        &self,
-        _: &Labelled<'_>,
-        _: &Labelled<'_>,
-        test: ArrayView2<'_, f32>,
-        _: u64,
-    ) -> Result<Vec<f64>, ClassifierError> {
-        Ok(vec![0.0; test.nrows()])
+    fn fit(&self, _: &Labelled<'_>, _: &Labelled<'_>, _: u64) -> Result<Box<Scorer<'_>>, ClassifierError> {
+        Ok(Box::new(|x| vec![0.0; x.nrows()]))
     }
 }

@@ -1,22 +1,30 @@
 //! Classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545).
 //!
 //! A classifier learns to tell candidate from reference events on one part of them and is scored on another. The
-//! area under its ROC curve is 0.5 if it finds no difference. Equal numbers of both classes are drawn, split 60/10/30
+//! area under its ROC curve is 0.5 if it finds no difference. Equal numbers of both classes are drawn, split 57/9/34
 //! into training, validation and test, and standardised with the training part. Area, error and curve are means over
-//! repetitions with fresh splits and initialisations; the floor is the same protocol on disjoint halves of the reference.
+//! repetitions with other initialisations, in which the parts move on through the events, so that three repetitions test
+//! every event once; the floor is the same protocol on disjoint halves of the reference.
+//!
+//! Scores are calibrated on the validation part to the probability D that an event is a candidate ([`isotonic`], as in the CaloChallenge,
+//! arXiv:2410.21611). Their cross-entropy on the test part gives 1 + ⟨log₂ D(label)⟩, which is the Jensen–Shannon divergence of
+//! the samples in bits if the classifier is the best there is, and less otherwise. The weight (1 − D)/D of an event, D from repetitions
+//! that were not trained on it, makes candidates look like the reference, as far as the classifier sees.
 
-use std::ops::Range;
+mod isotonic;
+mod repetition;
+mod weights;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
-use rand::Rng;
+use ndarray::{ArrayView1, ArrayView2};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use simile_data::random;
 
-use crate::metrics::C2stMetrics;
-use crate::statistics::{Auc, roc};
+use self::repetition::{Protocol, Repetition, Rows};
+use self::weights::weights;
+use crate::metrics::{C2stMetrics, DistanceMetrics, Estimate, WeightMetrics};
 
 /// Events of each class below which a split into training, validation and test says nothing.
 pub const MIN_EVENTS: usize = 20;
@@ -40,19 +48,20 @@ pub trait TwoSampleClassifier: Sync {
     /// Name for the report, such as `MLP 3×256`.
     fn name(&self) -> &str;
 
-    /// Trains on `train`, chooses what there is to choose with `validation`, and returns one finite score for each
-    /// row of `test`: larger is more like the candidate. Equal seeds give equal scores.
+    /// Trains on `train` and chooses what there is to choose with `validation`. Equal seeds give equal scores.
     ///
     /// # Errors
     /// When the training fails.
-    fn fit_scores(
+    fn fit(
         &self,
         train: &Labelled<'_>,
         validation: &Labelled<'_>,
-        test: ArrayView2<'_, f32>,
         seed: u64,
-    ) -> Result<Vec<f64>, ClassifierError>;
+    ) -> Result<Box<Scorer<'_>>, ClassifierError>;
 }
+
+/// A trained classifier: one finite score for each row of `[events, inputs]`, larger the more like the candidate.
+pub type Scorer<'a> = dyn Fn(ArrayView2<'_, f32>) -> Vec<f64> + 'a;
 
 /// Protocol of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,13 +71,13 @@ pub struct C2stOptions {
     pub seeds: usize,
     /// Share of the events trained on.
     pub train: f64,
-    /// Share of the events that choose the best epoch; the rest is the test.
+    /// Share of the events that choose the best epoch and calibrate the scores; the rest is the test.
     pub validation: f64,
 }
 
 impl Default for C2stOptions {
     fn default() -> Self {
-        Self { seeds: 3, train: 0.6, validation: 0.1 }
+        Self { seeds: 3, train: 0.57, validation: 0.09 }
     }
 }
 
@@ -166,6 +175,14 @@ impl C2stOptions {
     }
 }
 
+/// What a classifier test found.
+pub struct C2st {
+    /// Figures and curves.
+    pub metrics: C2stMetrics,
+    /// Weight of every candidate event, NaN for those that no repetition tested.
+    pub weights: Vec<f32>,
+}
+
 /// Tests whether `classifier` tells the rows of `candidate` from those of `reference`, both `[events, inputs]`.
 /// `view` names the inputs in the result, in errors and in `progress`.
 ///
@@ -182,7 +199,7 @@ pub fn c2st(
     options: &C2stOptions,
     seed: u64,
     progress: &dyn Fn(&str),
-) -> Result<C2stMetrics, C2stError> {
+) -> Result<C2st, C2stError> {
     options.check()?;
     assert_eq!(reference.ncols(), candidate.ncols(), "both samples need the same inputs");
     if reference.nrows() < 2 * MIN_EVENTS || candidate.nrows() < MIN_EVENTS {
@@ -191,40 +208,53 @@ pub fn c2st(
     }
     options.check_parts(view, reference.nrows().min(candidate.nrows()).min(reference.nrows() / 2))?;
     let protocol = Protocol { view, classifier, options };
+    let mut rng = random::stream(seed, &format!("validation/c2st/{view}"), 0);
+    let truth = permutation(reference.nrows(), &mut rng);
+    // Candidate i was often generated for the conditions of reference i. Twins go to the same part: one in training
+    // labelled as reference would point away from one in the test.
+    let twins = reference.nrows() == candidate.nrows();
+    let fake = if twins { truth.clone() } else { permutation(candidate.nrows(), &mut rng) };
+    let truth = Rows { matrix: reference.view(), rows: &truth };
+    let fake = Rows { matrix: candidate.view(), rows: &fake };
+    let halves = truth.halves();
     let (mut runs, mut floor_runs) = (Vec::new(), Vec::new());
-    for repetition in 0..options.seeds {
-        let mut rng = random::stream(seed, &format!("validation/c2st/{view}"), repetition as u64);
-        let truth = permutation(reference.nrows(), &mut rng);
-        let fake = permutation(candidate.nrows(), &mut rng);
-        // Candidate i was often generated for the conditions of reference i. Twins go to the same part: one in training
-        // labelled as reference would point away from one in the test.
-        let fake = if reference.nrows() == candidate.nrows() { truth.clone() } else { fake };
-        let truth = Rows { matrix: reference.reborrow(), rows: &truth };
-        let fake = Rows { matrix: candidate.reborrow(), rows: &fake };
-        let half = truth.rows.len() / 2;
-        runs.push(protocol.run(truth, fake, &mut rng)?);
-        floor_runs.push(protocol.run(truth.range(0..half), truth.range(half..2 * half), &mut rng)?);
+    for number in 0..options.seeds {
+        let mut rng = random::stream(seed, &format!("validation/c2st/{view}"), 1 + number as u64);
+        runs.push(protocol.run([truth, fake], number, &mut rng)?);
+        floor_runs.push(protocol.run(halves, number, &mut rng)?);
         progress(&format!(
             "classifier on {view}, {}/{}: AUC {:.3}, truth against truth {:.3}",
-            repetition + 1,
+            number + 1,
             options.seeds,
-            runs[repetition].auc.value,
-            floor_runs[repetition].auc.value
+            runs[number].auc.value,
+            floor_runs[number].auc.value
         ));
     }
-    let (main, floor) = (Summary::of(&runs), Summary::of(&floor_runs));
-    Ok(C2stMetrics {
+    let [auc, floor] = [&runs, &floor_runs].map(|runs| mean(runs, |run| (run.auc.value, run.auc.variance)));
+    let [divergence, divergence_floor] = [&runs, &floor_runs]
+        .map(|runs| mean(runs, |run| (run.divergence.value, run.divergence.error.powi(2))));
+    let weights = [0, 1].map(|class| weights(&runs, class, [truth, fake][class].rows.len()));
+    let metrics = C2stMetrics {
         name: view.into(),
         classifier: classifier.name().into(),
-        auc: main.auc,
-        error: main.error,
-        floor: floor.auc,
+        auc: auc.value,
+        error: auc.error,
+        floor: floor.value,
         floor_error: floor.error,
+        jensen_shannon: DistanceMetrics {
+            value: divergence.value,
+            error: divergence.error,
+            floor: divergence_floor.value,
+            floor_error: divergence_floor.error,
+        },
+        weights: WeightMetrics::of(&weights),
         seeds: options.seeds,
         events_per_class: reference.nrows().min(candidate.nrows()),
-        roc: main.roc,
-        floor_roc: floor.roc,
-    })
+        roc: mean_curve(&runs),
+        floor_roc: mean_curve(&floor_runs),
+    };
+    let [_, weights] = weights;
+    Ok(C2st { metrics, weights })
 }
 
 fn permutation(n: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
@@ -233,146 +263,18 @@ fn permutation(n: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     rows
 }
 
-/// Some rows of a matrix.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    matrix: ArrayView2<'a, f32>,
-    rows: &'a [usize],
+/// Mean of a figure with its variance over repetitions. The error adds their spread, divided by √repetitions, to that of one test
+/// sample. Repetitions share events, so averaging them does not shrink the latter.
+fn mean(runs: &[Repetition], figure: fn(&Repetition) -> (f64, f64)) -> Estimate {
+    let k = runs.len() as f64;
+    let value = runs.iter().map(|run| figure(run).0).sum::<f64>() / k;
+    let spread = runs.iter().map(|run| (figure(run).0 - value).powi(2)).sum::<f64>() / (k - 1.0).max(1.0);
+    let sampling = runs.iter().map(|run| figure(run).1).sum::<f64>() / k;
+    Estimate { value, error: (spread / k + sampling).sqrt() }
 }
 
-impl<'a> Rows<'a> {
-    fn range(self, range: Range<usize>) -> Self {
-        Self { rows: &self.rows[range], ..self }
-    }
-}
-
-/// One training and its outcome on the test part.
-struct Run {
-    auc: Auc,
-    true_positive_rates: Vec<f64>,
-}
-
-struct Protocol<'a> {
-    view: &'a str,
-    classifier: &'a dyn TwoSampleClassifier,
-    options: &'a C2stOptions,
-}
-
-impl Protocol<'_> {
-    fn run(&self, zero: Rows<'_>, one: Rows<'_>, rng: &mut ChaCha8Rng) -> Result<Run, C2stError> {
-        let n = zero.rows.len().min(one.rows.len());
-        let [train_end, test_start] = self.options.boundaries(n);
-        let part = |range: Range<usize>, rng: &mut ChaCha8Rng| {
-            labelled(zero.range(range.clone()), one.range(range), rng)
-        };
-        let mut train = part(0..train_end, rng);
-        let mut validation = part(train_end..test_start, rng);
-        let mut test = part(test_start..n, rng);
-        let scale = Standardisation::fit(train.0.view());
-        [&mut train, &mut validation, &mut test].into_iter().for_each(|part| scale.apply(&mut part.0));
-        let scores = self.scores(&train, &validation, test.0.view(), rng.r#gen())?;
-        let class = |label: f32| -> Vec<f64> {
-            scores.iter().zip(&test.1).filter(|(_, y)| **y == label).map(|(score, _)| *score).collect()
-        };
-        let (negative, positive) = (class(0.0), class(1.0));
-        Ok(Run {
-            auc: Auc::of(&negative, &positive),
-            true_positive_rates: roc(&negative, &positive, ROC_POINTS),
-        })
-    }
-
-    fn scores(
-        &self,
-        train: &(Array2<f32>, Array1<f32>),
-        validation: &(Array2<f32>, Array1<f32>),
-        test: ArrayView2<'_, f32>,
-        seed: u64,
-    ) -> Result<Vec<f64>, C2stError> {
-        let (view, classifier) = (self.view.to_owned(), self.classifier.name().to_owned());
-        let train = Labelled { x: train.0.view(), y: train.1.view() };
-        let validation = Labelled { x: validation.0.view(), y: validation.1.view() };
-        let expected = test.nrows();
-        let scores = match self.classifier.fit_scores(&train, &validation, test, seed) {
-            Ok(scores) => scores,
-            Err(source) => return Err(C2stError::Classifier { view, classifier, source }),
-        };
-        let found = scores.iter().filter(|score| score.is_finite()).count();
-        if found == expected && scores.len() == expected {
-            Ok(scores)
-        } else {
-            Err(C2stError::Scores { view, classifier, found, expected })
-        }
-    }
-}
-
-/// Rows of both classes in one random order, with labels 0 and 1.
-fn labelled(zero: Rows<'_>, one: Rows<'_>, rng: &mut ChaCha8Rng) -> (Array2<f32>, Array1<f32>) {
-    let order = permutation(zero.rows.len() + one.rows.len(), rng);
-    let mut x = Array2::zeros((order.len(), zero.matrix.ncols()));
-    let mut y = Array1::zeros(order.len());
-    for (target, source) in order.into_iter().enumerate() {
-        let row = match source.checked_sub(zero.rows.len()) {
-            None => zero.matrix.row(zero.rows[source]),
-            Some(source) => {
-                y[target] = 1.0;
-                one.matrix.row(one.rows[source])
-            }
-        };
-        x.row_mut(target).assign(&row);
-    }
-    (x, y)
-}
-
-/// Shift and scale to zero mean and unit width of the training part.
-struct Standardisation {
-    mean: Vec<f64>,
-    scale: Vec<f64>,
-}
-
-impl Standardisation {
-    fn fit(x: ArrayView2<'_, f32>) -> Self {
-        let n = x.nrows() as f64;
-        let mut sums = vec![(0.0, 0.0); x.ncols()];
-        let first: Vec<f64> = x.row(0).iter().map(|&value| f64::from(value)).collect();
-        for row in x.rows() {
-            for ((sum, &value), &origin) in sums.iter_mut().zip(row).zip(&first) {
-                // Differences from the first row: no cancellation for columns far from zero.
-                let difference = f64::from(value) - origin;
-                *sum = (sum.0 + difference, sum.1 + difference * difference);
-            }
-        }
-        let mean = sums.iter().zip(&first).map(|(sum, origin)| origin + sum.0 / n).collect();
-        let std = sums.iter().map(|sum| (sum.1 / n - (sum.0 / n).powi(2)).max(0.0).sqrt());
-        let scale = std.map(|std| if std > 0.0 { std.recip() } else { 1.0 }).collect();
-        Self { mean, scale }
-    }
-
-    fn apply(&self, x: &mut Array2<f32>) {
-        for mut row in x.rows_mut() {
-            for ((value, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
-                *value = ((f64::from(*value) - mean) * scale) as f32;
-            }
-        }
-    }
-}
-
-/// Mean over repetitions.
-struct Summary {
-    auc: f64,
-    error: f64,
-    roc: Vec<[f64; 2]>,
-}
-
-impl Summary {
-    /// The error adds the spread over repetitions, divided by √repetitions, to DeLong's error of one test sample.
-    /// Repetitions share events, so averaging them does not shrink the latter.
-    fn of(runs: &[Run]) -> Self {
-        let k = runs.len() as f64;
-        let auc = runs.iter().map(|run| run.auc.value).sum::<f64>() / k;
-        let spread = runs.iter().map(|run| (run.auc.value - auc).powi(2)).sum::<f64>() / (k - 1.0).max(1.0);
-        let sampling = runs.iter().map(|run| run.auc.variance).sum::<f64>() / k;
-        let height = |i: usize| runs.iter().map(|run| run.true_positive_rates[i]).sum::<f64>() / k;
-        let roc = (0..ROC_POINTS).map(|i| [i as f64 / (ROC_POINTS - 1) as f64, height(i)]).collect();
-        Self { auc, error: (spread / k + sampling).sqrt(), roc }
-    }
+fn mean_curve(runs: &[Repetition]) -> Vec<[f64; 2]> {
+    let height =
+        |i: usize| runs.iter().map(|run| run.true_positive_rates[i]).sum::<f64>() / runs.len() as f64;
+    (0..ROC_POINTS).map(|i| [i as f64 / (ROC_POINTS - 1) as f64, height(i)]).collect()
 }

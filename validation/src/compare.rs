@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use crate::histogram::{Binning, Histogram};
 use crate::metrics::{
-    AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics,
-    TestMetrics, WassersteinMetrics,
+    AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramPair, KsMetrics, TestMetrics,
+    WassersteinMetrics,
 };
 use crate::sample::FeatureColumn;
 use crate::statistics::{
@@ -79,19 +79,9 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> Fe
         candidate: moments(candidate.column),
         histogram: HistogramPair {
             edges: binning.edges().to_vec(),
-            reference: contents(&histogram_a, reference.sum_of_weights),
-            candidate: contents(&histogram_b, candidate.sum_of_weights),
+            reference: histogram_a.contents(reference.sum_of_weights),
+            candidate: histogram_b.contents(candidate.sum_of_weights),
         },
-    }
-}
-
-fn contents(histogram: &Histogram, sum_of_weights: f64) -> HistogramContents {
-    HistogramContents {
-        values: histogram.normalised(sum_of_weights),
-        errors: histogram.errors(sum_of_weights),
-        underflow: histogram.underflow().sumw / sum_of_weights,
-        overflow: histogram.overflow().sumw / sum_of_weights,
-        entries: histogram.entries(),
     }
 }
 

@@ -40,8 +40,9 @@ const OF_FEATURE: [(&str, Figure<FeatureMetrics>); 13] = [
 ];
 
 /// Figures of every classifier test, named `c2st.<view>.<figure>`.
-const OF_C2ST: [(&str, Figure<C2stMetrics>); 2] = [
+const OF_C2ST: [(&str, Figure<C2stMetrics>); 3] = [
     ("auc", |c2st| Some((c2st.auc, Some(c2st.error)))),
+    ("jensen_shannon", |c2st| Some((c2st.jensen_shannon.value, Some(c2st.jensen_shannon.error)))),
     ("auc_excess", |c2st| Some((c2st.auc - c2st.floor, Some(c2st.error.hypot(c2st.floor_error))))),
 ];
 

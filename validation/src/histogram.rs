@@ -1,5 +1,6 @@
 //! Weighted one-dimensional histograms that keep under- and overflow.
 
+use crate::metrics::HistogramContents;
 use crate::sample::{Feature, FeatureColumn};
 use crate::statistics::Grouping;
 
@@ -214,6 +215,17 @@ impl Histogram {
     /// Standard errors of [`Histogram::normalised`].
     pub fn errors(&self, norm: f64) -> Vec<f64> {
         self.bins().iter().map(|content| content.sumw2.sqrt() / norm.abs()).collect()
+    }
+
+    /// Everything in units of `norm`, for `metrics.json`.
+    pub(crate) fn contents(&self, norm: f64) -> HistogramContents {
+        HistogramContents {
+            values: self.normalised(norm),
+            errors: self.errors(norm),
+            underflow: self.underflow().sumw / norm,
+            overflow: self.overflow().sumw / norm,
+            entries: self.entries,
+        }
     }
 }
 

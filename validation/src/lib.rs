@@ -30,8 +30,9 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod validate;
+mod weights;
 
-pub use c2st::{C2stError, C2stOptions, ClassifierError, Labelled, TwoSampleClassifier, c2st};
+pub use c2st::{C2st, C2stError, C2stOptions, ClassifierError, Labelled, Scorer, TwoSampleClassifier, c2st};
 pub use error::ValidationError;
 pub use figures::NamedFigure;
 pub use gates::{GateError, GateRule, apply_gates, read_gates};
@@ -40,4 +41,5 @@ pub use logistic::LogisticClassifier;
 pub use metrics::{Metrics, MetricsError, Verdict};
 pub use modes::{ModesError, ModesOptions};
 pub use sample::{Feature, FeatureColumn, Sample};
-pub use validate::{DEFAULT_RESPONSE_BINS, ValidateOptions, validate};
+pub use validate::{DEFAULT_RESPONSE_BINS, ValidateOptions, Validation, validate};
+pub use weights::{EventWeights, write_weights};

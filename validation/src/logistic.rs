@@ -7,7 +7,7 @@ use linfa::traits::Fit;
 use linfa_logistic::LogisticRegression;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
-use crate::c2st::{ClassifierError, Labelled, TwoSampleClassifier};
+use crate::c2st::{ClassifierError, Labelled, Scorer, TwoSampleClassifier};
 
 /// L2 penalty on the coefficients, in units of one event's loss.
 const PENALTY: f64 = 1.0;
@@ -24,13 +24,12 @@ impl TwoSampleClassifier for LogisticClassifier {
         "quadratic logistic regression"
     }
 
-    fn fit_scores(
+    fn fit(
         &self,
         train: &Labelled<'_>,
         validation: &Labelled<'_>,
-        test: ArrayView2<'_, f32>,
         _seed: u64,
-    ) -> Result<Vec<f64>, ClassifierError> {
+    ) -> Result<Box<Scorer<'_>>, ClassifierError> {
         let x = concatenate![Axis(0), expand(train.x), expand(validation.x)];
         let y = concatenate![Axis(0), train.y, validation.y].mapv(|label| label > 0.5);
         let events = y.len() as f64;
@@ -39,7 +38,7 @@ impl TwoSampleClassifier for LogisticClassifier {
             .gradient_tolerance(TOLERANCE * events.sqrt())
             .fit(&linfa::Dataset::new(x, y))?;
         let sign = if model.labels().pos.class { 1.0 } else { -1.0 };
-        Ok((expand(test).dot(model.params()) * sign).to_vec())
+        Ok(Box::new(move |x| (expand(x).dot(model.params()) * sign).to_vec()))
     }
 }
 
@@ -72,7 +71,9 @@ mod tests {
     fn test(reference: &Array2<f32>, candidate: &Array2<f32>) -> crate::metrics::C2stMetrics {
         let (reference, candidate) = (reference.view(), candidate.view());
         let options = C2stOptions::default();
-        c2st("toy", reference, candidate, &LogisticClassifier, &options, 5, &|_| ()).expect("valid samples")
+        c2st("toy", reference, candidate, &LogisticClassifier, &options, 5, &|_| ())
+            .expect("valid samples")
+            .metrics
     }
 
     /// For Gaussians of unit width a distance δ apart the best classifier has AUC = Φ(δ/√2).
@@ -90,6 +91,30 @@ mod tests {
                 found.roc.windows(2).map(|p| (p[1][0] - p[0][0]) * (p[0][1] + p[1][1]) / 2.0).sum();
             assert!((area - found.auc).abs() < 5e-3, "{area}");
         }
+    }
+
+    /// For Gaussians of unit width a distance δ apart: log₂ density ratios δ·x/ln 2 from their middle, integrated numerically.
+    #[test]
+    fn divergence_and_weights_are_those_of_the_densities() {
+        let shift = 0.8;
+        let (reference, candidate) = (matrix(8000, 0.0, 1.0, 1), matrix(9000, shift, 1.0, 2));
+        let options = C2stOptions::default();
+        let found =
+            c2st("toy", reference.view(), candidate.view(), &LogisticClassifier, &options, 5, &|_| ())
+                .unwrap();
+        let density = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+        let gain = |x: f64| density(x) * (1.0 - (1.0 + (shift * (x - 0.5 * shift)).exp()).log2());
+        let expected: f64 = (-800..800).map(|i| 0.01 * gain(0.01 * f64::from(i))).sum();
+        let divergence = found.metrics.jensen_shannon;
+        assert!((divergence.value - expected).abs() < 3.0 * divergence.error, "{divergence:?}, {expected}");
+        assert!(divergence.floor.abs() < 3.0 * divergence.floor_error, "{divergence:?}");
+        // All are tested, those beyond the 8000 of the reference too; weighted, their mean is the reference's.
+        let weights: Vec<f64> = found.weights.iter().map(|&w| f64::from(w)).collect();
+        assert!(weights.len() == 9000 && weights.iter().all(|w| w.is_finite() && *w > 0.0));
+        let sum: f64 = weights.iter().sum();
+        let mean = weights.iter().zip(candidate.column(1)).map(|(w, &x)| w * f64::from(x)).sum::<f64>() / sum;
+        assert!(mean.abs() < 0.06, "{mean} instead of 0, unweighted {shift}");
+        assert!((sum / 9000.0 - 1.0).abs() < 0.1 && found.metrics.weights.effective < 0.9, "{sum}");
     }
 
     #[test]
@@ -128,6 +153,6 @@ mod tests {
         let (few, many) = (matrix(10, 0.0, 1.0, 1), matrix(100, 0.0, 1.0, 1));
         let refused =
             c2st("toy", few.view(), many.view(), &LogisticClassifier, &C2stOptions::default(), 1, &|_| ());
-        assert!(refused.expect_err("10 events").to_string().contains("found 10 and 100"));
+        assert!(refused.err().expect("10 events").to_string().contains("found 10 and 100"));
     }
 }

@@ -11,7 +11,7 @@ use simile_data::DataError;
 use crate::sample::Feature;
 
 /// Version of the layout of `metrics.json`.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The outcome of a validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -267,14 +267,14 @@ pub struct GlobalMetrics {
     pub kl: Option<KlMetrics>,
 }
 
-/// A distance of whole events (Kansal et al. 2023, arXiv:2211.10295).
+/// A distance of whole events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DistanceMetrics {
     /// The distance, without unit.
     pub value: f64,
-    /// Its error over batches, as the JetNet library defines it.
+    /// Its error; of FPD and KPD over batches, as the JetNet library defines it (Kansal et al. 2023, arXiv:2211.10295).
     pub error: f64,
-    /// Distance of two disjoint halves of the reference, scaled to the sizes compared.
+    /// Distance of two disjoint halves of the reference; where it shrinks with the number of events, scaled to the sizes compared.
     pub floor: f64,
     /// Error of the floor.
     pub floor_error: f64,
@@ -371,6 +371,11 @@ pub struct C2stMetrics {
     pub floor: f64,
     /// Standard error of `floor`.
     pub floor_error: f64,
+    /// Jensen–Shannon divergence in bits that the classifier sees, from its calibrated probabilities: no more than the true one
+    /// but for fluctuations, 0 equal, 1 disjoint.
+    pub jensen_shannon: DistanceMetrics,
+    /// How candidates would have to be weighted.
+    pub weights: WeightMetrics,
     /// Number of repetitions with another split and initialisation.
     pub seeds: usize,
     /// Events of each class, split over training, validation and test.
@@ -379,6 +384,15 @@ pub struct C2stMetrics {
     pub roc: Vec<[f64; 2]>,
     /// The same for truth against truth.
     pub floor_roc: Vec<[f64; 2]>,
+}
+
+/// Weights that a classifier gives events, the ratio of the densities of reference and candidate: 1 where it sees no difference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WeightMetrics {
+    /// Distribution over the events of both samples.
+    pub histogram: HistogramPair,
+    /// Share of the candidate events' statistical power that is left with the weights, (Σw)²/(n·Σw²).
+    pub effective: f64,
 }
 
 /// The average shower, layer by layer.

@@ -23,6 +23,7 @@ use crate::profiles::{Showers, profiles};
 use crate::response::{ResponseSample, quantile_edges, response_metrics};
 use crate::statistics::Grouping;
 use crate::table::Table;
+use crate::weights::EventWeights;
 
 /// Bins of incident energy if no edges are given: one per factor 2.5 between 0.5 and 50 GeV.
 pub const DEFAULT_RESPONSE_BINS: usize = 5;
@@ -108,6 +109,15 @@ impl ValidateOptions {
     }
 }
 
+/// What a comparison found.
+#[derive(Clone, Debug)]
+pub struct Validation {
+    /// All that plots and report need.
+    pub metrics: Metrics,
+    /// Weights of the candidate's events, for every classifier test.
+    pub weights: Vec<EventWeights>,
+}
+
 /// Compares `candidate` with `reference`. Without a classifier the classifier tests are left out. `progress` is told
 /// what has been done.
 ///
@@ -120,7 +130,7 @@ pub fn validate(
     options: &ValidateOptions,
     classifier: Option<&dyn TwoSampleClassifier>,
     progress: &dyn Fn(&str),
-) -> Result<Metrics, ValidationError> {
+) -> Result<Validation, ValidationError> {
     options.check()?;
     let comparison = Comparison::read(reference, candidate, options)?;
     let [events, candidates] =
@@ -128,13 +138,14 @@ pub fn validate(
     progress(&format!("{events} reference and {candidates} candidate events read"));
     let mut metrics = comparison.metrics()?;
     progress(&format!("{} features compared", metrics.features.len()));
+    let mut weights = Vec::new();
     if let Some(classifier) = classifier {
         let views = comparison.views();
         check_gates(&options.gates, &figure_names(&metrics, &views))?;
-        metrics.global.c2st = comparison.c2st(views, classifier, progress)?;
+        (metrics.global.c2st, weights) = comparison.c2st(views, classifier, progress)?;
     }
     apply_gates(&mut metrics, &options.gates)?;
-    Ok(metrics)
+    Ok(Validation { metrics, weights })
 }
 
 /// Inputs of a classifier test for both samples.
@@ -275,8 +286,8 @@ impl<'a> Comparison<'a> {
     /// FPD and KPD of the observables.
     fn distances(&self) -> Result<[Option<DistanceMetrics>; 2], ValidationError> {
         let Some(view) = self.observables() else { return Ok([None; 2]) };
-        let reference = unweight(view.reference, &self.reference.table, self.options)?;
-        let candidate = unweight(view.candidate, &self.candidate.table, self.options)?;
+        let reference = unweight(view.reference, &self.reference.table, self.options)?.inputs;
+        let candidate = unweight(view.candidate, &self.candidate.table, self.options)?.inputs;
         if reference.nrows().min(candidate.nrows()) < MIN_EVENTS {
             return Ok([None; 2]);
         }
@@ -329,17 +340,25 @@ impl<'a> Comparison<'a> {
         views: Vec<View>,
         classifier: &dyn TwoSampleClassifier,
         progress: &dyn Fn(&str),
-    ) -> Result<Vec<C2stMetrics>, ValidationError> {
+    ) -> Result<(Vec<C2stMetrics>, Vec<EventWeights>), ValidationError> {
         let Self { options, reference, candidate, .. } = self;
-        views
-            .into_iter()
-            .map(|view| {
-                let truth = unweight(view.reference, &reference.table, options)?;
-                let fake = unweight(view.candidate, &candidate.table, options)?;
-                let (truth, fake) = (truth.view(), fake.view());
-                Ok(c2st(view.name, truth, fake, classifier, &options.c2st, options.seed, progress)?)
-            })
-            .collect()
+        let tests = views.into_iter().map(|View { name, reference: truth, candidate: fake }| {
+            let truth = unweight(truth, &reference.table, options)?.inputs;
+            let fake = unweight(fake, &candidate.table, options)?;
+            let found = c2st(
+                name,
+                truth.view(),
+                fake.inputs.view(),
+                classifier,
+                &options.c2st,
+                options.seed,
+                progress,
+            )?;
+            let weights =
+                EventWeights { view: name, values: fake.spread(found.weights, candidate.table.events) };
+            Ok((found.metrics, weights))
+        });
+        tests.collect::<Result<Vec<_>, ValidationError>>().map(|tests| tests.into_iter().unzip())
     }
 }
 
@@ -424,15 +443,32 @@ fn check_features(extraction: &Extraction) -> Result<(), ValidationError> {
     }
 }
 
+/// Events without weights.
+struct Unweighted {
+    inputs: Array2<f32>,
+    /// Their numbers in the sample; all without.
+    events: Option<Vec<usize>>,
+}
+
+impl Unweighted {
+    /// What was found for these events, for `all` of the sample; NaN for the others.
+    fn spread(&self, values: Vec<f32>, all: usize) -> Vec<f32> {
+        let Some(events) = &self.events else { return values };
+        let mut spread = vec![f32::NAN; all];
+        events.iter().zip(values).for_each(|(&event, value)| spread[event] = value);
+        spread
+    }
+}
+
 /// Events drawn with probability weight / largest weight: a sample of unit weights with the same distribution, which
 /// every classifier can use.
 fn unweight(
     inputs: Array2<f32>,
     table: &Table,
     options: &ValidateOptions,
-) -> Result<Array2<f32>, ValidationError> {
+) -> Result<Unweighted, ValidationError> {
     let (Some(weights), Some(column)) = (&table.weights, &options.weight) else {
-        return Ok(inputs);
+        return Ok(Unweighted { inputs, events: None });
     };
     if let Some(event) = weights.iter().position(|&weight| weight < 0.0) {
         let (sample, column, value) = (table.label.clone(), column.clone(), weights[event]);
@@ -441,5 +477,5 @@ fn unweight(
     let largest = weights.iter().copied().fold(0.0, f32::max);
     let mut rng = random::stream(options.seed, "validation/unweight", 0);
     let kept: Vec<usize> = (0..weights.len()).filter(|&i| rng.gen_range(0.0..largest) < weights[i]).collect();
-    Ok(inputs.select(Axis(0), &kept))
+    Ok(Unweighted { inputs: inputs.select(Axis(0), &kept), events: Some(kept) })
 }

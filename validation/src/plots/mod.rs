@@ -25,6 +25,7 @@ mod sections;
 mod shower;
 mod spectrum;
 mod trade_off;
+mod weights;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -117,6 +118,7 @@ fn drafts(metrics: &Metrics, curves: Option<&LearningCurves>, latents: Option<&L
     let modes = metrics.global.modes.as_ref();
     drafts.extend(metrics.plane.iter().map(|plane| plane::draft(plane, modes, samples)));
     drafts.extend(metrics.global.c2st.iter().map(|c2st| roc::draft(c2st, samples)));
+    drafts.extend(metrics.global.c2st.iter().map(|c2st| weights::draft(c2st, samples)));
     for (feature, section) in metrics.features.iter().zip(sections::of(&metrics.features)) {
         drafts.push(spectrum::draft(feature, samples, section));
     }

@@ -8,7 +8,7 @@ use super::legend::{Key, MARK, legend};
 use super::overlay::{CANDIDATE, Overlay, Series, centers};
 use super::panel::{LEGEND_SIZE, NOTE_SIZE, Panel};
 use super::scene::{Anchor, GREY_TEXT, Scene};
-use crate::metrics::{FeatureMetrics, HistogramContents, SampleInfo};
+use crate::metrics::{FeatureMetrics, HistogramContents, HistogramPair, SampleInfo};
 
 /// Distance of lines in notes, in pixels.
 const NOTE_ROW: f64 = 19.0;
@@ -36,7 +36,7 @@ pub(super) fn draft(metrics: &FeatureMetrics, samples: [&SampleInfo; 2], section
     };
     let (mut scene, panel) = overlay.draw();
     let notes = notes(metrics);
-    sample_legend(&mut scene, &panel, metrics, samples);
+    sample_legend(&mut scene, &panel, histogram, samples);
     for (row, note) in notes.iter().enumerate() {
         let at = (panel.left + panel.width - 16.0, panel.top + 26.0 + row as f64 * NOTE_ROW);
         scene.text(at, note, NOTE_SIZE, Anchor::End).color(GREY_TEXT);
@@ -51,10 +51,15 @@ pub(super) fn draft(metrics: &FeatureMetrics, samples: [&SampleInfo; 2], section
 }
 
 /// Legend with the share of entries outside the bins under each name.
-fn sample_legend(scene: &mut Scene, panel: &Panel, metrics: &FeatureMetrics, samples: [&SampleInfo; 2]) {
+pub(super) fn sample_legend(
+    scene: &mut Scene,
+    panel: &Panel,
+    histogram: &HistogramPair,
+    samples: [&SampleInfo; 2],
+) {
     let (left, top) = (panel.left + 16.0, panel.top + 26.0);
     let looks: [fn(&str) -> Key; 2] = [Key::area, |name| Key::points(name, CANDIDATE)];
-    let contents = [&metrics.histogram.reference, &metrics.histogram.candidate];
+    let contents = [&histogram.reference, &histogram.candidate];
     for (row, ((sample, look), content)) in samples.into_iter().zip(looks).zip(contents).enumerate() {
         let baseline = top + row as f64 * 2.0 * NOTE_ROW;
         let name = font::fit(&sample.label, LEGEND_SIZE, false, LONGEST_NAME);

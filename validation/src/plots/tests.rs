@@ -169,11 +169,24 @@ fn classifier(name: &str, auc: f64) -> C2stMetrics {
         error: 0.004,
         floor: 0.502,
         floor_error: 0.003,
+        jensen_shannon: DistanceMetrics { value: 0.004, error: 0.001, floor: 0.0, floor_error: 0.001 },
+        weights: WeightMetrics { histogram: weights(), effective: 0.94 },
         seeds: 3,
         events_per_class: 12_500,
         roc: curve(auc),
         floor_roc: curve(0.502),
     }
+}
+
+fn weights() -> HistogramPair {
+    let edges: Vec<f64> = (-20..=20).map(|i| 10f64.powf(0.1 * f64::from(i))).collect();
+    let bell = |center: f64| {
+        let values: Vec<f64> =
+            (-20..20).map(|i| 0.2 * (-0.1 * (f64::from(i) - center).powi(2)).exp()).collect();
+        let errors = values.iter().map(|value| 0.01 * value.sqrt()).collect();
+        HistogramContents { values, errors, underflow: 0.0, overflow: 0.001, entries: 12_500 }
+    };
+    HistogramPair { edges, reference: bell(0.5), candidate: bell(-0.5) }
 }
 
 fn profiles() -> Profiles {

@@ -109,7 +109,13 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         .map(|c2st| CardView {
             name: format!("Classifier AUC, {}", c2st.name),
             value: with_error(c2st.auc, c2st.error),
-            note: format!("floor {}; {}", with_error(c2st.floor, c2st.floor_error), c2st.classifier),
+            note: format!(
+                "floor {}; {}; Jensen–Shannon {} bit, floor {}",
+                with_error(c2st.floor, c2st.floor_error),
+                c2st.classifier,
+                with_error(c2st.jensen_shannon.value, c2st.jensen_shannon.error),
+                with_error(c2st.jensen_shannon.floor, c2st.jensen_shannon.floor_error)
+            ),
         })
         .collect();
     if let Some(response) = &metrics.response {

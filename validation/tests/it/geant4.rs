@@ -40,7 +40,7 @@ fn train_and_test_showers_agree_and_have_the_known_response() {
         ..ValidateOptions::default()
     };
     let start = Instant::now();
-    let metrics = validate(&reference, &candidate, &options, None, &|_| ()).expect("good files");
+    let metrics = validate(&reference, &candidate, &options, None, &|_| ()).expect("good files").metrics;
     println!("12,500 against 12,500 showers of 144 voxels: {:.2} s", start.elapsed().as_secs_f64());
     let response = metrics.response.expect("showers");
     for (bin, (events, mean, resolution)) in response.bins.iter().zip(EXPECTED) {

@@ -15,7 +15,7 @@ fn gate(metric: &str, max: f64) -> GateRule {
 
 fn compare(reference: &Dataset, candidate: &Dataset, options: &ValidateOptions) -> Metrics {
     let classifier: &dyn TwoSampleClassifier = &LogisticClassifier;
-    validate(reference, candidate, options, Some(classifier), &|_| ()).expect("valid samples")
+    validate(reference, candidate, options, Some(classifier), &|_| ()).expect("valid samples").metrics
 }
 
 fn feature<'a>(metrics: &'a Metrics, name: &str) -> &'a FeatureMetrics {
@@ -130,7 +130,8 @@ fn weight_two_counts_as_a_doubled_row() {
     let [reference, weighted, repeated] = [("r", reference), ("w", weighted), ("d", repeated)]
         .map(|(name, events)| toy::open(&toy::write(folder.path(), name, &events, Some(&geometry))));
     let options = ValidateOptions { weight: Some("w".into()), ..toy::options() };
-    let run = |candidate| validate(&reference, candidate, &options, None, &|_| ()).expect("valid samples");
+    let run =
+        |candidate| validate(&reference, candidate, &options, None, &|_| ()).expect("valid samples").metrics;
     let (weighted, repeated) = (run(&weighted), run(&repeated));
     let close = |a: f64, b: f64| (a - b).abs() < 1e-9 * a.abs().max(1e-3);
     for (a, b) in weighted.features.iter().zip(&repeated.features) {
