@@ -8,8 +8,8 @@
 //! | `visible_energy` | E = Σ_i E_i | MeV | |
 //! | `energy_layer_i` | E_i | MeV | layers with voxels, if several |
 //! | `response` | E / E_incident | | |
-//! | `depth` | d̄ = Σ_i E_i d_i / E, d_i the middle of layer i | X₀ | several layers |
-//! | `depth_width` | √(Σ_i E_i (d_i − d̄)² / E) | X₀ | several layers |
+//! | `depth` | d̄ = Σ_i E_i d_i / E, d_i the middle of layer i | X₀ | several layers of known depth |
+//! | `depth_width` | √(Σ_i E_i (d_i − d̄)² / E) | X₀ | several layers of known depth |
 //! | `radius_layer_i` | ⟨r⟩_i | mm | layers with several rings |
 //! | `radial_width_layer_i` | √(⟨r²⟩_i − ⟨r⟩_i²) | mm | layers with several rings |
 //! | `x_layer_i`, `y_layer_i` | ⟨r cos α⟩_i, ⟨r sin α⟩_i | mm | layers with several sectors |
@@ -57,7 +57,7 @@ pub struct ShowerObservables {
 struct LayerTable {
     index: usize,
     voxels: Range<usize>,
-    depth_x0: f64,
+    depth_x0: Option<f64>,
     n_r: usize,
     r_mm: Vec<f64>,
     /// (cos α, sin α) of the sectors; empty for a layer with one.
@@ -147,11 +147,12 @@ impl ShowerObservables {
         put(ratio(visible, incident));
         if self.layers.len() > 1 {
             moments.iter().for_each(|layer| put(layer.energy));
+        }
+        if has_depth(&self.layers) {
             let mean_depth = |power: i32, origin: f64| {
-                let weighted = |(layer, sums): (&LayerTable, &Moments)| {
-                    sums.energy * (layer.depth_x0 - origin).powi(power)
-                };
-                ratio(self.layers.iter().zip(moments).map(weighted).sum(), visible)
+                let depths = self.layers.iter().filter_map(|layer| layer.depth_x0);
+                let weighted = |(depth, sums): (f64, &Moments)| sums.energy * (depth - origin).powi(power);
+                ratio(depths.zip(moments).map(weighted).sum(), visible)
             };
             let depth = mean_depth(1, 0.0);
             put(depth);
@@ -244,6 +245,8 @@ fn describe(layers: &[LayerTable]) -> (Vec<Observable>, Vec<usize>) {
             let label = format!("Energy in layer {index}");
             columns.push(true, &format!("energy_layer_{index}"), &label, Some("MeV"), true);
         }
+    }
+    if has_depth(layers) {
         columns.push(true, "depth", "Mean shower depth", Some("X0"), false);
         columns.push(false, "depth_width", "Longitudinal width", Some("X0"), false);
     }
@@ -270,6 +273,11 @@ fn describe(layers: &[LayerTable]) -> (Vec<Observable>, Vec<usize>) {
         push(false, "active_voxels", "Active voxels", None);
     }
     (columns.observables, columns.core)
+}
+
+/// A mean depth needs several layers, all of known depth.
+fn has_depth(layers: &[LayerTable]) -> bool {
+    layers.len() > 1 && layers.iter().all(|layer| layer.depth_x0.is_some())
 }
 
 #[derive(Default)]

@@ -82,6 +82,27 @@ fn a_single_layer_repeats_no_column() {
 }
 
 #[test]
+fn without_depths_of_all_layers_there_is_no_depth() {
+    let known = ShowerObservables::new(&geometry());
+    let mut geometry = geometry();
+    // An empty layer needs none.
+    geometry.layers[1].x0 = None;
+    assert_eq!(ShowerObservables::new(&geometry).observables(), known.observables());
+    geometry.layers[2].x0 = None;
+    let unknown = ShowerObservables::new(&geometry);
+    let names: Vec<_> = unknown.observables().iter().map(|o| o.name.as_str()).collect();
+    assert!(names.iter().all(|name| !name.contains("depth")), "{names:?}");
+    assert!(!unknown.core_names().contains(&"depth"));
+    let shower = Array2::from_shape_fn((1, 10), |(_, voxel)| voxel as f32);
+    let [with, without] =
+        [&known, &unknown].map(|observables| observables.compute(shower.view(), array![40.0].view()));
+    assert_eq!(without.ncols(), with.ncols() - 2);
+    for name in names {
+        assert_eq!(value(&known, with.row(0), name), value(&unknown, without.row(0), name), "{name}");
+    }
+}
+
+#[test]
 fn threshold_only_counts() {
     let observables = ShowerObservables::new(&geometry()).with_threshold_mev(2.0);
     let shower = array![[3.0, 1.0, 2.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0]];
