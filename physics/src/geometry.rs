@@ -4,9 +4,10 @@
 //! sectors and the rings between `r_edges_mm`. Voxels are numbered with r fastest, then α, then layer: `index
 //! = first_of_layer + alpha_bin · n_r + r_bin`.
 //!
-//! Sector k is **centred on α = 2πk/n_alpha**, so sector 0 spans [−π/n_alpha, π/n_alpha]. Other tools let
-//! sector 0 begin at α = 0. The two differ by a rotation of the transverse axes by half a sector, which
-//! changes neither energies nor radii, and applies alike to any two samples compared under one geometry.
+//! Unless `alpha_begin` says where sector 0 begins, sector k is **centred on α = 2πk/n_alpha**, so sector 0 spans
+//! [−π/n_alpha, π/n_alpha]. Other tools let sector 0 begin at α = 0, the CaloChallenge's at α = −π. They differ by
+//! a rotation of the transverse axes, which changes neither energies nor radii, and applies alike to any two
+//! samples compared under one geometry.
 
 use std::f64::consts::TAU;
 use std::ops::Range;
@@ -32,8 +33,12 @@ pub struct Layer {
     pub r_edges_mm: Vec<f64>,
     /// Number of equal sectors in α.
     pub n_alpha: usize,
-    /// Depth of the front and back face in radiation lengths.
-    pub x0: [f64; 2],
+    /// Angle in rad at which sector 0 begins; without it, sector 0 is centred on α = 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha_begin: Option<f64>,
+    /// Depth of the front and back face in radiation lengths, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x0: Option<[f64; 2]>,
 }
 
 /// Why a geometry cannot be used.
@@ -79,8 +84,21 @@ pub enum GeometryError {
         /// Index of the layer.
         layer: usize,
     },
+    /// Sector 0 must begin somewhere.
+    #[error(
+        "layer {layer}: `alpha_begin` = {alpha} is not an angle in rad; leave it out to centre sector 0 on α = 0"
+    )]
+    AlphaBegin {
+        /// Index of the layer.
+        layer: usize,
+        /// The offending angle.
+        alpha: f64,
+    },
     /// The back face must lie behind the front face.
-    #[error("layer {layer}: `x0` = [{}, {}] must be increasing depths in radiation lengths", x0[0], x0[1])]
+    #[error(
+        "layer {layer}: `x0` = [{}, {}] must be increasing depths in radiation lengths; leave it out if unknown",
+        x0[0], x0[1]
+    )]
     Depth {
         /// Index of the layer.
         layer: usize,
@@ -197,10 +215,10 @@ impl Layer {
         self.n_r() * self.n_alpha
     }
 
-    /// Depth of the middle of the layer in radiation lengths.
+    /// Depth of the middle of the layer in radiation lengths, if known.
     #[must_use]
-    pub fn mid_depth_x0(&self) -> f64 {
-        0.5 * (self.x0[0] + self.x0[1])
+    pub fn mid_depth_x0(&self) -> Option<f64> {
+        self.x0.map(|[front, back]| 0.5 * (front + back))
     }
 
     /// Radii in mm halfway between the edges of each ring.
@@ -208,9 +226,11 @@ impl Layer {
         self.r_edges_mm.windows(2).map(|edges| 0.5 * (edges[0] + edges[1]))
     }
 
-    /// Angles in rad of the middle of each sector, 2πk/`n_alpha` (see the module's convention).
+    /// Angles in rad of the middle of each sector (see the module's convention).
     pub fn alpha_centres(&self) -> impl Iterator<Item = f64> + '_ {
-        (0..self.n_alpha).map(|k| TAU * k as f64 / self.n_alpha as f64)
+        let sector = TAU / self.n_alpha as f64;
+        let first = self.alpha_begin.map_or(0.0, |begin| begin + 0.5 * sector);
+        (0..self.n_alpha).map(move |k| first + TAU * k as f64 / self.n_alpha as f64)
     }
 
     /// `(r in mm, α in rad)` of the middle of each voxel, in voxel order.
@@ -235,11 +255,14 @@ impl Layer {
         if self.n_alpha == 0 {
             return Err(GeometryError::NoSector { layer });
         }
-        let [front, back] = self.x0;
-        if !(front.is_finite() && back.is_finite() && front < back) {
-            return Err(GeometryError::Depth { layer, x0: self.x0 });
+        if let Some(alpha) = self.alpha_begin.filter(|alpha| !alpha.is_finite()) {
+            return Err(GeometryError::AlphaBegin { layer, alpha });
         }
-        Ok(())
+        let ordered = |[front, back]: [f64; 2]| front.is_finite() && back.is_finite() && front < back;
+        match self.x0 {
+            Some(x0) if !ordered(x0) => Err(GeometryError::Depth { layer, x0 }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -253,7 +276,7 @@ mod tests {
         {"r_edges_mm":[0.0,10.0,20.0,40.0],"n_alpha":4,"x0":[2.0,9.0]}]}"#;
 
     fn layer(r_edges_mm: &[f64], n_alpha: usize, x0: [f64; 2]) -> Layer {
-        Layer { r_edges_mm: r_edges_mm.to_vec(), n_alpha, x0 }
+        Layer { r_edges_mm: r_edges_mm.to_vec(), n_alpha, alpha_begin: None, x0: Some(x0) }
     }
 
     fn fault(r_edges_mm: &[f64], n_alpha: usize, x0: [f64; 2]) -> String {
@@ -273,7 +296,18 @@ mod tests {
         let quarter = std::f64::consts::FRAC_PI_2;
         assert_eq!(centres[..4], [(5.0, 0.0), (15.0, 0.0), (30.0, 0.0), (5.0, quarter)]);
         assert_eq!(centres.len(), 12);
-        assert_eq!(geometry.layers[2].mid_depth_x0(), 5.5);
+        assert_eq!(geometry.layers[2].mid_depth_x0(), Some(5.5));
+    }
+
+    #[test]
+    fn sectors_begin_where_the_layer_says() {
+        let mut layer = layer(&[0.0, 1.0], 4, [0.0, 1.0]);
+        layer.alpha_begin = Some(-std::f64::consts::PI);
+        let eighths = [-3.0, -1.0, 1.0, 3.0].map(|k| k * std::f64::consts::FRAC_PI_4);
+        assert!(layer.alpha_centres().zip(eighths).all(|(a, b)| (a - b).abs() < 1e-15));
+        layer.alpha_begin = Some(f64::NAN);
+        let fault = Geometry::new(vec![layer]).unwrap_err().to_string();
+        assert!(fault.contains("layer 0: `alpha_begin` = NaN"), "{fault}");
     }
 
     #[test]
@@ -281,6 +315,14 @@ mod tests {
         let geometry = Geometry::from_json(JSON).unwrap();
         assert_eq!(Geometry::from_json(&geometry.to_json()).unwrap(), geometry);
         assert_eq!(serde_json::from_str::<Geometry>(JSON).unwrap(), geometry);
+        let unknown_depth = JSON.replace(r#","x0":[0.0,1.5]"#, r#","alpha_begin":-3.141592653589793"#);
+        let geometry = Geometry::from_json(&unknown_depth).unwrap();
+        assert_eq!(
+            (geometry.layers[0].alpha_begin, geometry.layers[0].x0),
+            (Some(-std::f64::consts::PI), None)
+        );
+        assert_eq!(Geometry::from_json(&geometry.to_json()).unwrap(), geometry);
+        assert!(!geometry.to_json().contains("null"));
     }
 
     #[test]

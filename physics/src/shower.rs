@@ -8,16 +8,32 @@
 //! | `visible_energy` | E = Σ_i E_i | MeV | |
 //! | `energy_layer_i` | E_i | MeV | layers with voxels, if several |
 //! | `response` | E / E_incident | | |
-//! | `depth` | d̄ = Σ_i E_i d_i / E, d_i the middle of layer i | X₀ | several layers |
-//! | `depth_width` | √(Σ_i E_i (d_i − d̄)² / E) | X₀ | several layers |
+//! | `depth` | d̄ = Σ_i E_i d_i / E, d_i the middle of layer i | X₀ | several layers of known depth |
+//! | `depth_width` | √(Σ_i E_i (d_i − d̄)² / E) | X₀ | several layers of known depth |
 //! | `radius_layer_i` | ⟨r⟩_i | mm | layers with several rings |
 //! | `radial_width_layer_i` | √(⟨r²⟩_i − ⟨r⟩_i²) | mm | layers with several rings |
 //! | `x_layer_i`, `y_layer_i` | ⟨r cos α⟩_i, ⟨r sin α⟩_i | mm | layers with several sectors |
 //! | `x_width_layer_i`, `y_width_layer_i` | √(⟨x²⟩_i − ⟨x⟩_i²), … | mm | layers with several sectors |
 //! | `active_voxels_layer_i` | number of v_k > threshold | | layers with voxels |
+//! | `sparsity_layer_i` | 1 − `active_voxels_layer_i` / number of voxels | | layers with voxels |
 //!
-//! x and y are the η and φ extensions of the CaloChallenge (arXiv:2410.21611), whose centres and widths these
-//! are. Sums run in `f64`. An observable whose weights sum to zero or less (a layer without energy) is 0.
+//! Sums run in `f64`. An observable whose weights sum to zero or less (a layer without energy) is 0; the sparsity of
+//! such a layer is 1.
+//!
+//! # The observables of the CaloChallenge
+//!
+//! [`ShowerObservables::calo_challenge`] picks those of the CaloChallenge (arXiv:2410.21611; HighLevelFeatures.py and
+//! evaluate.py in github.com/CaloChallenge/homepage): x and y are its η and φ extensions in mm. With the incident
+//! energy there are 2 + L + 4·L_α + 3·L of them for L layers with voxels, L_α of which have several sectors: 30 for
+//! photons and 46 for pions of data set 1, 362 for data sets 2 and 3. What that code gives is reproduced, except that
+//!
+//! - η and φ need a geometry whose sectors begin at α = −π, as those from binning files do. Under another
+//!   `alpha_begin`, x and y are turned against η and φ;
+//! - evaluate.py sets voxels below the readout threshold (1 MeV for data set 1, 0.5 keV / 0.033 for 2 and 3) to zero
+//!   before anything is computed. Here showers are taken as they are, so that the caller has to do this;
+//! - the width of a layer with energy in one voxel is 0, where rounding leaves the other code up to 10⁻⁸ of the radius;
+//! - layers with one ring have neither radius nor radial width (constants there), and a calorimeter with one layer has
+//!   no layer energy beside the visible one. Neither occurs in the four data sets.
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +55,9 @@ pub struct Observable {
     pub unit: Option<&'static str>,
     /// Whether the distribution spans decades and reads best on a logarithmic axis.
     pub log: bool,
+    /// Whether it says in other words what another column says (sparsity: active voxels), so that a report can do
+    /// without.
+    pub restates: bool,
 }
 
 /// Computes the observables of this [module](self) for one geometry.
@@ -50,6 +69,7 @@ pub struct ShowerObservables {
     layers: Vec<LayerTable>,
     observables: Vec<Observable>,
     core: Vec<usize>,
+    calo_challenge: Vec<usize>,
 }
 
 /// What is known of a layer before any shower is seen.
@@ -57,7 +77,7 @@ pub struct ShowerObservables {
 struct LayerTable {
     index: usize,
     voxels: Range<usize>,
-    depth_x0: f64,
+    depth_x0: Option<f64>,
     n_r: usize,
     r_mm: Vec<f64>,
     /// (cos α, sin α) of the sectors; empty for a layer with one.
@@ -85,7 +105,8 @@ impl ShowerObservables {
             .map(|(index, layer)| LayerTable::new(index, layer, geometry.layer_voxels(index)))
             .collect();
         let (observables, core) = describe(&layers);
-        Self { n_voxels: geometry.n_voxels(), threshold_mev: 0.0, layers, observables, core }
+        let calo_challenge = calo_challenge(&layers, &observables);
+        Self { n_voxels: geometry.n_voxels(), threshold_mev: 0.0, layers, observables, core, calo_challenge }
     }
 
     /// Counts as active the voxels above `threshold_mev` only.
@@ -110,7 +131,28 @@ impl ShowerObservables {
     /// Names of the [`core`](Self::core) observables.
     #[must_use]
     pub fn core_names(&self) -> Vec<&str> {
-        self.core.iter().map(|&column| self.observables[column].name.as_str()).collect()
+        self.names(&self.core)
+    }
+
+    fn names(&self, columns: &[usize]) -> Vec<&str> {
+        columns.iter().map(|&column| self.observables[column].name.as_str()).collect()
+    }
+
+    /// Columns of the observables of the CaloChallenge, in the order in which its evaluate.py hands them to classifiers,
+    /// FPD and KPD: layer energies, centres in x and in y, widths in x and in y, visible energy, sparsities, mean radii,
+    /// radial widths. The incident energy, which comes first there, is not a column of ours.
+    ///
+    /// FPD and KPD depend on the scale of what they are given: evaluate.py takes lg E_incident and lg(E + 10⁻⁸) of
+    /// energies in MeV, and lengths in units of 100 mm. See the [module](self) for the conventions.
+    #[must_use]
+    pub fn calo_challenge(&self) -> &[usize] {
+        &self.calo_challenge
+    }
+
+    /// Names of the [`calo_challenge`](Self::calo_challenge) observables.
+    #[must_use]
+    pub fn calo_challenge_names(&self) -> Vec<&str> {
+        self.names(&self.calo_challenge)
     }
 
     /// Observables `[events, observables]` of showers `[events, voxels]` in MeV whose incident particles had
@@ -147,11 +189,12 @@ impl ShowerObservables {
         put(ratio(visible, incident));
         if self.layers.len() > 1 {
             moments.iter().for_each(|layer| put(layer.energy));
+        }
+        if has_depth(&self.layers) {
             let mean_depth = |power: i32, origin: f64| {
-                let weighted = |(layer, sums): (&LayerTable, &Moments)| {
-                    sums.energy * (layer.depth_x0 - origin).powi(power)
-                };
-                ratio(self.layers.iter().zip(moments).map(weighted).sum(), visible)
+                let depths = self.layers.iter().filter_map(|layer| layer.depth_x0);
+                let weighted = |(depth, sums): (f64, &Moments)| sums.energy * (depth - origin).powi(power);
+                ratio(depths.zip(moments).map(weighted).sum(), visible)
             };
             let depth = mean_depth(1, 0.0);
             put(depth);
@@ -168,7 +211,9 @@ impl ShowerObservables {
                 put(sums.width(sums.x, sums.x2));
                 put(sums.width(sums.y, sums.y2));
             }
-            put(cell_energies(&shower[layer.voxels.clone()], self.threshold_mev).count() as f64);
+            let active = cell_energies(&shower[layer.voxels.clone()], self.threshold_mev).count() as f64;
+            put(active);
+            put(1.0 - active / layer.voxels.len() as f64);
         }
     }
 }
@@ -244,6 +289,8 @@ fn describe(layers: &[LayerTable]) -> (Vec<Observable>, Vec<usize>) {
             let label = format!("Energy in layer {index}");
             columns.push(true, &format!("energy_layer_{index}"), &label, Some("MeV"), true);
         }
+    }
+    if has_depth(layers) {
         columns.push(true, "depth", "Mean shower depth", Some("X0"), false);
         columns.push(false, "depth_width", "Longitudinal width", Some("X0"), false);
     }
@@ -268,8 +315,26 @@ fn describe(layers: &[LayerTable]) -> (Vec<Observable>, Vec<usize>) {
             push(false, "y_width", "Width in y", Some("mm"));
         }
         push(false, "active_voxels", "Active voxels", None);
+        push(false, "sparsity", "Sparsity", None);
+        columns.observables.last_mut().expect("the sparsity").restates = true;
     }
     (columns.observables, columns.core)
+}
+
+/// A mean depth needs several layers, all of known depth.
+fn has_depth(layers: &[LayerTable]) -> bool {
+    layers.len() > 1 && layers.iter().all(|layer| layer.depth_x0.is_some())
+}
+
+/// The columns of [`ShowerObservables::calo_challenge`].
+fn calo_challenge(layers: &[LayerTable], observables: &[Observable]) -> Vec<usize> {
+    let column = |name: &str| observables.iter().position(|observable| observable.name == name);
+    let in_layers = |name: &'static str| {
+        layers.iter().filter_map(move |layer| column(&format!("{name}_layer_{}", layer.index)))
+    };
+    let before = ["energy", "x", "y", "x_width", "y_width"].into_iter().flat_map(in_layers);
+    let after = ["sparsity", "radius", "radial_width"].into_iter().flat_map(in_layers);
+    before.chain(column("visible_energy")).chain(after).collect()
 }
 
 #[derive(Default)]
@@ -283,6 +348,12 @@ impl Columns {
         if core {
             self.core.push(self.observables.len());
         }
-        self.observables.push(Observable { name: name.to_owned(), label: label.to_owned(), unit, log });
+        self.observables.push(Observable {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            unit,
+            log,
+            restates: false,
+        });
     }
 }

@@ -7,6 +7,8 @@ mod bench;
 mod compare;
 mod completions;
 mod config;
+#[cfg(feature = "hdf5")]
+mod import;
 mod inspect;
 mod options;
 mod run;
@@ -50,6 +52,8 @@ enum Command {
     Report(stage::Report),
     Sample(sample::Sample),
     Simulate(simulate::Simulate),
+    #[cfg(feature = "hdf5")]
+    Import(import::Import),
     Validate(validate::Validate),
     Compare(compare::Compare),
     Inspect(inspect::Inspect),
@@ -87,6 +91,8 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Report(command) => command.run(common),
         Command::Sample(command) => command.run(common),
         Command::Simulate(command) => command.run(common),
+        #[cfg(feature = "hdf5")]
+        Command::Import(command) => command.run(common),
         Command::Validate(command) => command.run(common),
         Command::Compare(command) => command.run(common),
         Command::Inspect(command) => command.run(common),

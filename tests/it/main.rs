@@ -4,6 +4,8 @@ mod bad_input;
 mod bad_model;
 mod compare;
 mod config;
+#[cfg(feature = "hdf5")]
+mod import;
 mod memory;
 mod models;
 mod program;

@@ -16,7 +16,7 @@ use crate::program::{command, succeed, text};
 use crate::toy::{Toy, track_config, write};
 
 /// Largest resident memory of a process in kB, watched until it ends.
-fn peak(mut child: Child) -> u64 {
+pub(crate) fn peak(mut child: Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {

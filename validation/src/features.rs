@@ -72,7 +72,7 @@ impl Calorimeter {
                     events: None,
                 }
             };
-        described.map(column).collect()
+        described.filter(|(observable, _)| !observable.restates).map(column).collect()
     }
 }
 

@@ -405,12 +405,16 @@ pub struct Profiles {
 /// The average shower in one layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerProfile {
-    /// Begin and end of the layer in radiation lengths.
-    pub x0: [f64; 2],
+    /// Begin and end of the layer in radiation lengths, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x0: Option<[f64; 2]>,
     /// Radial bin edges; empty for a layer without voxels.
     pub r_edges_mm: Vec<f64>,
     /// Number of angular bins.
     pub n_alpha: usize,
+    /// Angle in rad at which bin 0 begins; without it, bin 0 is centred on α = 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha_begin: Option<f64>,
     /// The reference.
     pub reference: LayerMean,
     /// The candidate.

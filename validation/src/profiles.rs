@@ -26,6 +26,7 @@ pub(crate) fn profiles(geometry: &Geometry, reference: Showers<'_>, candidate: S
         x0: layer.x0,
         r_edges_mm: layer.r_edges_mm.clone(),
         n_alpha: layer.n_alpha,
+        alpha_begin: layer.alpha_begin,
         reference,
         candidate,
     });
@@ -115,7 +116,8 @@ mod tests {
 
     #[test]
     fn means_and_errors_by_hand() {
-        let layer = |r_edges_mm: Vec<f64>, x0| Layer { r_edges_mm, n_alpha: 1, x0 };
+        let layer =
+            |r_edges_mm: Vec<f64>, x0| Layer { r_edges_mm, n_alpha: 1, alpha_begin: None, x0: Some(x0) };
         let geometry = Geometry::new(vec![
             layer(vec![0.0, 1.0, 2.0], [0.0, 1.0]),
             layer(vec![], [1.0, 2.0]),

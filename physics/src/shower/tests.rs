@@ -1,5 +1,7 @@
 //! Hand-computed showers and invariances of the observables.
 
+mod calo_challenge;
+
 use ndarray::{Array1, array};
 use proptest::prelude::*;
 
@@ -26,7 +28,7 @@ fn hand_computed_shower() {
     // Layer 0: 3 MeV at r = 5 and 1 MeV at r = 20. Layer 2: 2 MeV at (5, α = 0), 4 MeV at (20, α = π/2).
     let shower = array![[3.0, 1.0, 2.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0]];
     let result = observables.compute(shower.view(), array![40.0].view());
-    let expected: [(&str, f64); 16] = [
+    let expected: [(&str, f64); 18] = [
         ("visible_energy", 10.0),
         ("response", 0.25),
         ("energy_layer_0", 4.0),
@@ -38,6 +40,7 @@ fn hand_computed_shower() {
         ("radius_layer_0", 8.75),
         ("radial_width_layer_0", 42.1875f64.sqrt()),
         ("active_voxels_layer_0", 2.0),
+        ("sparsity_layer_0", 0.0),
         // (2 · 5 + 4 · 20) / 6 = 15, then √((2 · 25 + 4 · 400) / 6 − 15²)
         ("radius_layer_2", 15.0),
         ("radial_width_layer_2", 50.0f64.sqrt()),
@@ -46,6 +49,7 @@ fn hand_computed_shower() {
         ("x_width_layer_2", (50.0f64 / 6.0 - (10.0f64 / 6.0).powi(2)).sqrt()),
         ("y_width_layer_2", (1600.0f64 / 6.0 - (80.0f64 / 6.0).powi(2)).sqrt()),
         ("active_voxels_layer_2", 2.0),
+        ("sparsity_layer_2", 0.75),
     ];
     for (name, expected) in expected {
         let found = f64::from(value(&observables, result.row(0), name));
@@ -76,9 +80,38 @@ fn a_single_layer_repeats_no_column() {
     let json = r#"{"layers":[{"r_edges_mm":[0,10],"n_alpha":1,"x0":[0,2]}]}"#;
     let observables = ShowerObservables::new(&Geometry::from_json(json).unwrap());
     let names: Vec<_> = observables.observables().iter().map(|o| o.name.as_str()).collect();
-    assert_eq!(names, ["visible_energy", "response", "active_voxels_layer_0"]);
+    assert_eq!(names, ["visible_energy", "response", "active_voxels_layer_0", "sparsity_layer_0"]);
     let result = observables.compute(array![[2.0], [0.0]].view(), array![8.0, 0.0].view());
-    assert_eq!(result, array![[2.0, 0.25, 1.0], [0.0, 0.0, 0.0]]);
+    assert_eq!(result, array![[2.0, 0.25, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]);
+}
+
+#[test]
+fn without_depths_of_all_layers_there_is_no_depth() {
+    let known = ShowerObservables::new(&geometry());
+    let mut geometry = geometry();
+    // An empty layer needs none.
+    geometry.layers[1].x0 = None;
+    assert_eq!(ShowerObservables::new(&geometry).observables(), known.observables());
+    geometry.layers[2].x0 = None;
+    let unknown = ShowerObservables::new(&geometry);
+    let names: Vec<_> = unknown.observables().iter().map(|o| o.name.as_str()).collect();
+    assert!(names.iter().all(|name| !name.contains("depth")), "{names:?}");
+    assert!(!unknown.core_names().contains(&"depth"));
+    let shower = Array2::from_shape_fn((1, 10), |(_, voxel)| voxel as f32);
+    let [with, without] =
+        [&known, &unknown].map(|observables| observables.compute(shower.view(), array![40.0].view()));
+    assert_eq!(without.ncols(), with.ncols() - 2);
+    for name in names {
+        assert_eq!(value(&known, with.row(0), name), value(&unknown, without.row(0), name), "{name}");
+    }
+}
+
+#[test]
+fn sparsity_restates_and_nothing_else_does() {
+    let observables = ShowerObservables::new(&geometry());
+    let restate = |o: &&Observable| o.restates;
+    let names: Vec<_> = observables.observables().iter().filter(restate).map(|o| o.name.as_str()).collect();
+    assert_eq!(names, ["sparsity_layer_0", "sparsity_layer_2"]);
 }
 
 #[test]
@@ -87,6 +120,7 @@ fn threshold_only_counts() {
     let shower = array![[3.0, 1.0, 2.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0]];
     let result = observables.compute(shower.view(), array![40.0].view());
     assert_eq!(value(&observables, result.row(0), "active_voxels_layer_2"), 1.0);
+    assert_eq!(value(&observables, result.row(0), "sparsity_layer_2"), 0.875);
     assert_eq!(value(&observables, result.row(0), "visible_energy"), 10.0);
     assert_eq!(cell_energies(&shower, 2.0).collect::<Vec<_>>(), [3.0, 4.0]);
 }

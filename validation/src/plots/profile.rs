@@ -13,7 +13,7 @@ pub(super) fn draft(profiles: &Profiles, samples: [&SampleInfo; 2]) -> Option<Dr
     }
     let values = |pick: fn(&LayerProfile) -> f64| -> Vec<f64> { profiles.layers.iter().map(pick).collect() };
     let edges: Vec<f64> = (0..=profiles.layers.len()).map(|edge| edge as f64 - 0.5).collect();
-    let depth = profiles.layers.last().map_or(0.0, |layer| layer.x0[1]);
+    let depth = profiles.layers.last().and_then(|layer| layer.x0).map_or(0.0, |[_, back]| back);
     let overlay = Overlay {
         title: "Longitudinal profile",
         note: if depth > 0.0 { format!("calorimeter depth {} X₀", length(depth)) } else { String::new() },

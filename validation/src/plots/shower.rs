@@ -37,14 +37,14 @@ fn has_map(layer: &LayerProfile) -> bool {
 
 fn draft(index: usize, layer: &LayerProfile, samples: [&SampleInfo; 2]) -> Draft {
     let radii: Vec<String> = layer.r_edges_mm.iter().copied().map(length).collect();
+    let depth = layer.x0.map(|[front, back]| format!(" ({} to {} X₀)", length(front), length(back)));
     Draft {
         name: format!("average_shower_layer_{index}"),
         title: format!("Average shower in layer {index}"),
         caption: format!(
-            "Mean energy per event in each voxel of layer {index} ({} to {} X₀), and the relative difference. Rings are \
+            "Mean energy per event in each voxel of layer {index}{}, and the relative difference. Rings are \
              drawn equally wide; their edges are at {} mm. Voxels without energy in the reference are white.",
-            length(layer.x0[0]),
-            length(layer.x0[1]),
+            depth.unwrap_or_default(),
             radii.join(", ")
         ),
         section: "Average shower".into(),
@@ -107,26 +107,27 @@ fn map(scene: &mut Scene, column: usize, title: &str, layer: &LayerProfile, colo
     disc(scene, center, layer, colors);
 }
 
-/// Rings and sectors, r fastest; sector k is centred on α = 2πk/n, α runs counter-clockwise from the right.
+/// Rings and sectors, r fastest; sector k is centred on α = 2πk/n unless the layer says where sector 0 begins. α runs
+/// counter-clockwise from the right.
 ///
 /// Each ring is drawn as a full slice over the ring outside it, so that no gaps show between them.
 fn disc(scene: &mut Scene, center: Point, layer: &LayerProfile, colors: &[Option<Color>]) {
     let rings = layer.r_edges_mm.len() - 1;
+    let width = TAU / layer.n_alpha as f64;
     scene.disc(center, RADIUS + 1.25, BLACK);
     for ring in (0..rings).rev() {
         let radius = RADIUS * (ring + 1) as f64 / rings as f64;
         for sector in 0..layer.n_alpha {
             let color = colors[sector * rings + ring].unwrap_or(WHITE);
-            slice(scene, center, radius, (sector, layer.n_alpha), color);
+            let begin = layer.alpha_begin.unwrap_or(-0.5 * width) + sector as f64 * width;
+            slice(scene, center, radius, (begin, width), color);
         }
     }
 }
 
-fn slice(scene: &mut Scene, center: Point, radius: f64, (sector, sectors): (usize, usize), color: Color) {
-    let width = TAU / sectors as f64;
-    let begin = (sector as f64 - 0.5) * width;
+fn slice(scene: &mut Scene, center: Point, radius: f64, (begin, width): (f64, f64), color: Color) {
     // Slices of more than half a turn are not convex, so that wide sectors are cut.
-    let parts = sectors_per_cut(sectors);
+    let parts = (4.0 * width / TAU).ceil().max(1.0) as usize;
     for part in 0..parts {
         let from = begin + width * part as f64 / parts as f64;
         let steps = (width / parts as f64 / TAU * 144.0).ceil().max(2.0) as usize;
@@ -136,10 +137,6 @@ fn slice(scene: &mut Scene, center: Point, radius: f64, (sector, sectors): (usiz
             .map(|step| on_circle(center, radius, from + (to - from) * step as f64 / steps as f64));
         scene.polygon(std::iter::once(center).chain(arc).collect(), color);
     }
-}
-
-fn sectors_per_cut(sectors: usize) -> usize {
-    4usize.div_ceil(sectors.max(1))
 }
 
 fn on_circle((x, y): Point, radius: f64, angle: f64) -> Point {
@@ -159,21 +156,29 @@ mod tests {
     }
 
     #[test]
-    fn sector_zero_lies_to_the_right() {
-        let layer = LayerProfile {
-            x0: [0.0, 1.0],
+    fn sector_zero_lies_to_the_right_unless_the_layer_says_otherwise() {
+        let mut layer = LayerProfile {
+            x0: Some([0.0, 1.0]),
             r_edges_mm: vec![0.0, 1.0],
             n_alpha: 4,
+            alpha_begin: None,
             reference: LayerMean { energy_mev: 1.0, energy_error_mev: 0.0, voxels_mev: vec![1.0; 4] },
             candidate: LayerMean { energy_mev: 1.0, energy_error_mev: 0.0, voxels_mev: vec![1.0; 4] },
         };
-        let mut scene = Scene::new(300.0, 300.0);
-        disc(&mut scene, (150.0, 150.0), &layer, &[Some([9, 9, 9]), None, None, None]);
-        let marked = scene.shapes.iter().find_map(|shape| match shape {
-            super::super::scene::Shape::Polygon { points, color: [9, 9, 9] } => Some(points.clone()),
-            _ => None,
-        });
-        let points = marked.expect("the sector is drawn");
+        let sector_zero = |layer: &LayerProfile| {
+            let mut scene = Scene::new(300.0, 300.0);
+            disc(&mut scene, (150.0, 150.0), layer, &[Some([9, 9, 9]), None, None, None]);
+            let marked = scene.shapes.iter().find_map(|shape| match shape {
+                super::super::scene::Shape::Polygon { points, color: [9, 9, 9] } => Some(points.clone()),
+                _ => None,
+            });
+            marked.expect("the sector is drawn")
+        };
+        let points = sector_zero(&layer);
         assert!(points.iter().all(|point| point.0 >= 150.0), "{points:?}");
+        // From −π to −π/2: the lower left, but for the hair.
+        layer.alpha_begin = Some(-TAU / 2.0);
+        let points = sector_zero(&layer);
+        assert!(points.iter().all(|point| point.0 <= 151.0 && point.1 >= 149.0), "{points:?}");
     }
 }

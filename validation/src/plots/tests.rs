@@ -210,9 +210,10 @@ fn profiles() -> Profiles {
                 voxels_mev: voxels(tilt),
             };
             LayerProfile {
-                x0: [6.0 * layer as f64, 6.0 * (layer as f64 + 1.0)],
+                x0: Some([6.0 * layer as f64, 6.0 * (layer as f64 + 1.0)]),
                 r_edges_mm: r_edges_mm.clone(),
                 n_alpha: 8,
+                alpha_begin: None,
                 reference: mean(1.0, 0.0),
                 candidate: mean(1.006, 0.02),
             }

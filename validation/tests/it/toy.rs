@@ -31,8 +31,8 @@ pub(crate) fn truth(seed: u64, events: usize) -> Recipe {
 
 pub(crate) fn geometry() -> Geometry {
     Geometry::new(vec![
-        Layer { r_edges_mm: vec![0.0, 5.0, 10.0, 20.0], n_alpha: 1, x0: [0.0, 5.0] },
-        Layer { r_edges_mm: vec![0.0, 5.0, 20.0], n_alpha: 2, x0: [5.0, 20.0] },
+        Layer { r_edges_mm: vec![0.0, 5.0, 10.0, 20.0], n_alpha: 1, alpha_begin: None, x0: Some([0.0, 5.0]) },
+        Layer { r_edges_mm: vec![0.0, 5.0, 20.0], n_alpha: 2, alpha_begin: None, x0: Some([5.0, 20.0]) },
     ])
     .expect("a valid geometry")
 }
