@@ -10,7 +10,7 @@ use crate::metrics::{
 use crate::sample::FeatureColumn;
 use crate::statistics::{
     Grouping, Ordered, anderson_darling_sf, benjamini_hochberg, chi2_homogeneity, cramer_von_mises_p_value,
-    holm, jensen_shannon, kolmogorov_smirnov, ks_p_value, moments, quadratic, reduced_size, separation_power,
+    holm, jensen_shannon, kolmogorov_smirnov, ks_test, moments, quadratic, reduced_size, separation_power,
     wasserstein, wasserstein_with_error,
 };
 
@@ -44,7 +44,7 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> Fe
     let ((value, error), floors) =
         rayon::join(|| wasserstein_with_error(&a, &b), || Floors::of(&a, &binning, &groups, size_b, seed));
     let statistic = kolmogorov_smirnov(&a, &b);
-    let ks_p = ks_p_value(statistic, size_a, size_b);
+    let ks_p = ks_test(statistic, &a, &b);
     let squares = quadratic(&a, &b);
     let test = |statistic: f64, p_value: f64| TestMetrics {
         statistic,

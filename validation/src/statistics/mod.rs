@@ -3,6 +3,7 @@
 mod auc;
 mod chi2;
 mod distances;
+mod garwood;
 #[cfg(test)]
 mod golden;
 mod kolmogorov;
@@ -11,10 +12,12 @@ mod multiple;
 mod ordered;
 mod quadratic;
 mod separation;
+mod smirnov;
 
 pub use auc::{Auc, roc};
 pub use chi2::{Chi2, chi2_homogeneity};
 pub use distances::{kolmogorov_smirnov, wasserstein, wasserstein_with_error};
+pub use garwood::poisson_interval;
 pub use kolmogorov::{kolmogorov_sf, ks_p_value};
 pub use moments::{moments, quantile};
 pub use multiple::{benjamini_hochberg, holm};
@@ -24,3 +27,4 @@ pub use quadratic::{
     Quadratic, anderson_darling_sf, cramer_von_mises_p_value, cramer_von_mises_sf, quadratic,
 };
 pub use separation::{jensen_shannon, separation_power};
+pub use smirnov::{ks_exact_p_value, ks_test};

@@ -85,6 +85,11 @@ impl Ordered {
         &self.values
     }
 
+    /// Whether the values have weights of their own.
+    pub fn is_weighted(&self) -> bool {
+        !self.weights.is_empty()
+    }
+
     /// Weight of the `i`-th value.
     pub fn weight(&self, i: usize) -> f64 {
         self.weights.get(i).map_or(1.0, |&weight| f64::from(weight))
