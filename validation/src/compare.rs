@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::histogram::{Binning, Histogram};
+use crate::binning::{Binning, BinningRule};
+use crate::histogram::Histogram;
 use crate::metrics::{
     AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics,
     TestMetrics, WassersteinMetrics,
@@ -30,13 +31,18 @@ pub(crate) struct Side<'a> {
 
 /// Compares one feature. Both columns need entries and positive sums of weights; the binning and the way to draw
 /// are those of the reference. `seed` chooses the halves behind the floors.
-pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> FeatureMetrics {
+pub(crate) fn compare(
+    reference: Side<'_>,
+    candidate: Side<'_>,
+    binning: BinningRule,
+    seed: u64,
+) -> FeatureMetrics {
     let feature = &reference.column.feature;
     let (a, b) = rayon::join(
         || Ordered::new(reference.column, reference.grouping),
         || Ordered::new(candidate.column, candidate.grouping),
     );
-    let binning = Binning::for_reference(feature, a.values());
+    let binning = Binning::for_reference(feature, a.values(), binning);
     let groups = Histogram::of_groups(&binning, reference.column, reference.grouping);
     let (histogram_a, histogram_b) =
         (sum(&binning, &groups, |_| true), Histogram::of(&binning, candidate.column));
@@ -89,6 +95,7 @@ fn contents(histogram: &Histogram, sum_of_weights: f64) -> HistogramContents {
     HistogramContents {
         values: histogram.normalised(sum_of_weights),
         errors: histogram.errors(sum_of_weights),
+        intervals: histogram.intervals(sum_of_weights),
         underflow: histogram.underflow().sumw / sum_of_weights,
         overflow: histogram.overflow().sumw / sum_of_weights,
         entries: histogram.entries(),
@@ -181,7 +188,7 @@ mod tests {
             grouping: &groupings[grouping],
             sum_of_weights: groupings[grouping].events() as f64,
         };
-        compare(side(&reference, 0), side(&candidate, 1), 3)
+        compare(side(&reference, 0), side(&candidate, 1), BinningRule::Uniform, 3)
     }
 
     /// Probability of a smaller uniformity by chance: KS test of p-values against the uniform distribution.

@@ -7,6 +7,7 @@
 //!
 //! Events may be weighted; entries of one event are treated as correlated.
 
+pub mod binning;
 pub mod c2st;
 mod compare;
 mod correlation;
@@ -31,11 +32,12 @@ mod table;
 mod testing;
 mod validate;
 
+pub use binning::{Binning, BinningRule};
 pub use c2st::{C2stError, C2stOptions, ClassifierError, Labelled, TwoSampleClassifier, c2st};
 pub use error::ValidationError;
 pub use figures::NamedFigure;
 pub use gates::{GateError, GateRule, apply_gates, read_gates};
-pub use histogram::{Binning, Histogram};
+pub use histogram::Histogram;
 pub use logistic::LogisticClassifier;
 pub use metrics::{Metrics, MetricsError, Verdict};
 pub use modes::{ModesError, ModesOptions};

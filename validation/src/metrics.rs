@@ -11,7 +11,7 @@ use simile_data::DataError;
 use crate::sample::Feature;
 
 /// Version of the layout of `metrics.json`.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The outcome of a validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -176,6 +176,8 @@ pub struct HistogramContents {
     pub values: Vec<f64>,
     /// Their standard errors.
     pub errors: Vec<f64>,
+    /// Ends of their central intervals of ±1 σ (Garwood), which stay above zero and leave room above empty bins.
+    pub intervals: Vec<[f64; 2]>,
     /// Entries per event below the first edge.
     pub underflow: f64,
     /// Entries per event above the last edge.

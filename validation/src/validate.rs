@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use simile_data::{Dataset, random};
 use simile_physics::Geometry;
 
+use crate::binning::BinningRule;
 use crate::c2st::{C2stOptions, TwoSampleClassifier, c2st};
 use crate::compare::{Side, adjust, compare};
 use crate::correlation::correlation_distance;
@@ -45,6 +46,8 @@ pub struct ValidateOptions {
     pub threshold_mev: f32,
     /// Ascending edges of the bins of incident energy; `None` for [`DEFAULT_RESPONSE_BINS`] equally filled ones.
     pub response_edges: Option<Vec<f64>>,
+    /// How the bins of histograms are chosen.
+    pub binning: BinningRule,
     /// Modes to be counted in both samples.
     pub modes: Option<ModesOptions>,
     /// Divergence of the densities, which the maker of the candidate alone can work out; passed on to the metrics.
@@ -73,6 +76,7 @@ impl Default for ValidateOptions {
             weight: None,
             threshold_mev: 0.0,
             response_edges: None,
+            binning: BinningRule::default(),
             modes: None,
             kl: None,
             c2st: C2stOptions::default(),
@@ -252,8 +256,8 @@ impl<'a> Comparison<'a> {
         let sides: Vec<_> = columns
             .map(|column| Ok((self.reference.side(column)?, self.candidate.side(column)?)))
             .collect::<Result<_, ValidationError>>()?;
-        let mut features: Vec<_> =
-            sides.into_par_iter().map(|(a, b)| compare(a, b, self.options.seed)).collect();
+        let ValidateOptions { binning, seed, .. } = *self.options;
+        let mut features: Vec<_> = sides.into_par_iter().map(|(a, b)| compare(a, b, binning, seed)).collect();
         adjust(&mut features);
         Ok(features)
     }

@@ -5,8 +5,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::scene::{Scene, Shape};
 use super::*;
+use crate::histogram::Content;
 use crate::metrics::*;
 use crate::sample::Feature;
+use crate::statistics::poisson_interval;
 
 /// A normally distributed number (Box and Muller 1958).
 fn normal(random: &mut ChaCha8Rng) -> f64 {
@@ -20,6 +22,12 @@ fn contents(values: &[f64], edges: &[f64], events: f64) -> HistogramContents {
     HistogramContents {
         values: counts.iter().map(|count| count / events).collect(),
         errors: counts.iter().map(|count| count.sqrt() / events).collect(),
+        intervals: counts
+            .iter()
+            .map(|&count| {
+                poisson_interval(Content { sumw: count, sumw2: count }, 1.0).map(|end| end / events)
+            })
+            .collect(),
         underflow: inside(f64::NEG_INFINITY, edges[0]) / events,
         overflow: inside(edges[edges.len() - 1], f64::INFINITY) / events,
         entries: values.len() as u64,

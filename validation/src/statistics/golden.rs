@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::histogram::{Binning, Content, Histogram};
+use crate::binning::Binning;
+use crate::histogram::{Content, Histogram};
 use crate::sample::FeatureColumn;
 use crate::testing::{column, weighted};
 

@@ -1,6 +1,7 @@
 //! Two-sample tests and distances of one-dimensional weighted samples.
 
 mod auc;
+mod bayesian_blocks;
 mod chi2;
 mod distances;
 mod garwood;
@@ -15,6 +16,7 @@ mod separation;
 mod smirnov;
 
 pub use auc::{Auc, roc};
+pub use bayesian_blocks::bayesian_blocks;
 pub use chi2::{Chi2, chi2_homogeneity};
 pub use distances::{kolmogorov_smirnov, wasserstein, wasserstein_with_error};
 pub use garwood::poisson_interval;
