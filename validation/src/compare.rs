@@ -8,6 +8,7 @@ use crate::metrics::{
     AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics,
     TestMetrics, WassersteinMetrics,
 };
+use crate::permutation::Permutations;
 use crate::sample::FeatureColumn;
 use crate::statistics::{
     Grouping, Ordered, anderson_darling_sf, benjamini_hochberg, chi2_homogeneity, cramer_von_mises_p_value,
@@ -29,14 +30,21 @@ pub(crate) struct Side<'a> {
     pub(crate) sum_of_weights: f64,
 }
 
+/// How all features are compared.
+#[derive(Clone, Copy)]
+pub(crate) struct Comparing<'a> {
+    /// The way to bins.
+    pub(crate) binning: BinningRule,
+    /// Permutations of the events; `None` for none.
+    pub(crate) permutations: Option<&'a Permutations>,
+    /// Chooses the halves behind the floors.
+    pub(crate) seed: u64,
+}
+
 /// Compares one feature. Both columns need entries and positive sums of weights; the binning and the way to draw
-/// are those of the reference. `seed` chooses the halves behind the floors.
-pub(crate) fn compare(
-    reference: Side<'_>,
-    candidate: Side<'_>,
-    binning: BinningRule,
-    seed: u64,
-) -> FeatureMetrics {
+/// are those of the reference.
+pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, how: Comparing<'_>) -> FeatureMetrics {
+    let Comparing { binning, permutations, seed } = how;
     let feature = &reference.column.feature;
     let (a, b) = rayon::join(
         || Ordered::new(reference.column, reference.grouping),
@@ -65,6 +73,7 @@ pub(crate) fn compare(
             squares.cramer_von_mises,
             cramer_von_mises_p_value(squares.cramer_von_mises, size_a, size_b),
         ),
+        permutation: permutations.map(|permutations| permutations.test([reference, candidate])),
         adjusted: None,
         chi2: Chi2Metrics {
             statistic: chi2.statistic,
@@ -178,7 +187,7 @@ impl Floors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{column, gaussian};
+    use crate::testing::{column, gaussian, uniformity};
 
     fn compared(reference: Vec<f32>, candidate: Vec<f32>) -> FeatureMetrics {
         let (reference, candidate) = (column(reference), column(candidate));
@@ -188,16 +197,10 @@ mod tests {
             grouping: &groupings[grouping],
             sum_of_weights: groupings[grouping].events() as f64,
         };
-        compare(side(&reference, 0), side(&candidate, 1), BinningRule::Uniform, 3)
-    }
-
-    /// Probability of a smaller uniformity by chance: KS test of p-values against the uniform distribution.
-    fn uniformity(mut p_values: Vec<f64>) -> f64 {
-        p_values.sort_by(f64::total_cmp);
-        let n = p_values.len() as f64;
-        let distance =
-            p_values.iter().enumerate().map(|(i, p)| (p - i as f64 / n).max((i + 1) as f64 / n - p));
-        crate::statistics::kolmogorov_sf(n.sqrt() * distance.fold(0.0, f64::max))
+        let events = [0, 1].map(|i| groupings[i].events());
+        let permutations = Permutations::new(events, 99, 3);
+        let how = Comparing { binning: BinningRule::Uniform, permutations: permutations.as_ref(), seed: 3 };
+        compare(side(&reference, 0), side(&candidate, 1), how)
     }
 
     #[test]
@@ -212,6 +215,8 @@ mod tests {
         assert!(uniformity(squares(|m| m.anderson_darling)) > 0.01);
         assert!(uniformity(squares(|m| m.cramer_von_mises)) > 0.01);
         assert!(uniformity(ks) > 0.01);
+        let permuted = repeats.iter().map(|m| m.permutation.expect("some permutations").energy_distance);
+        assert!(uniformity(permuted.collect()) > 0.01);
         assert!(uniformity(chi2) > 0.01);
         let mean = |figure: fn(&FeatureMetrics) -> f64| repeats.iter().map(figure).sum::<f64>() / 200.0;
         let close = |value: f64, floor: f64| (value / floor - 1.0).abs() < 0.1;

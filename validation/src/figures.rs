@@ -20,13 +20,16 @@ type Value = (f64, Option<f64>);
 type Figure<T> = fn(&T) -> Option<Value>;
 
 /// Figures of every feature, named `features.<feature>.<figure>`.
-const OF_FEATURE: [(&str, Figure<FeatureMetrics>); 13] = [
+const OF_FEATURE: [(&str, Figure<FeatureMetrics>); 16] = [
     ("ks.statistic", |feature| Some((feature.ks.statistic, None))),
     ("ks.p_value", |feature| Some((feature.ks.p_value?, None))),
     ("ks.p_value_holm", |feature| Some((feature.adjusted?.holm, None))),
     ("ks.p_value_benjamini_hochberg", |feature| Some((feature.adjusted?.benjamini_hochberg, None))),
     ("anderson_darling.p_value", |feature| Some((feature.anderson_darling.p_value?, None))),
     ("cramer_von_mises.p_value", |feature| Some((feature.cramer_von_mises.p_value?, None))),
+    ("ks.permutation_p_value", |feature| Some((feature.permutation?.ks, None))),
+    ("anderson_darling.permutation_p_value", |feature| Some((feature.permutation?.anderson_darling, None))),
+    ("energy_distance.permutation_p_value", |feature| Some((feature.permutation?.energy_distance, None))),
     ("energy_distance", |feature| Some((feature.energy_distance.value, None))),
     ("jensen_shannon", |feature| Some((feature.jensen_shannon.value, None))),
     ("chi2.p_value", |feature| Some((feature.chi2.p_value?, None))),

@@ -65,6 +65,8 @@ pub struct FeatureMetrics {
     pub cramer_von_mises: TestMetrics,
     /// χ² test of the histograms, under- and overflow included.
     pub chi2: Chi2Metrics,
+    /// p-values of these tests by permutation of events; `None` where no permutations were asked for.
+    pub permutation: Option<PermutationMetrics>,
     /// The p-value of the Kolmogorov–Smirnov test, adjusted for the number of features; `None` without p-value.
     pub adjusted: Option<AdjustedPValues>,
     /// Wasserstein-1 distance in the unit of the feature.
@@ -111,6 +113,22 @@ pub struct TestMetrics {
     pub statistic: f64,
     /// Probability of a larger statistic for equal parents; `None` for features with several entries per event.
     pub p_value: Option<f64>,
+}
+
+/// Probabilities of larger statistics for equal parents, found by permutation of whole events. They hold for features with several
+/// entries per event too, and are not below 1/(permutations + 1).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PermutationMetrics {
+    /// Number of permutations.
+    pub permutations: usize,
+    /// Events permuted of reference and candidate, evenly chosen where they are fewer than compared.
+    pub events: [usize; 2],
+    /// p-value of the Kolmogorov–Smirnov distance.
+    pub ks: f64,
+    /// p-value of the Anderson–Darling statistic.
+    pub anderson_darling: f64,
+    /// p-value of the energy distance.
+    pub energy_distance: f64,
 }
 
 /// A p-value among those of all features.

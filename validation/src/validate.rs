@@ -8,7 +8,7 @@ use simile_physics::Geometry;
 
 use crate::binning::BinningRule;
 use crate::c2st::{C2stOptions, TwoSampleClassifier, c2st};
-use crate::compare::{Side, adjust, compare};
+use crate::compare::{Comparing, Side, adjust, compare};
 use crate::correlation::correlation_distance;
 use crate::error::ValidationError;
 use crate::features::{Calorimeter, Extraction, extract, voxel_inputs};
@@ -19,6 +19,7 @@ use crate::metrics::{
 };
 use crate::modes::{ModesOptions, Points, mode_metrics};
 use crate::multivariate::{MIN_EVENTS, distances};
+use crate::permutation::Permutations;
 use crate::plane::plane;
 use crate::profiles::{Showers, profiles};
 use crate::response::{ResponseSample, quantile_edges, response_metrics};
@@ -27,6 +28,9 @@ use crate::table::Table;
 
 /// Bins of incident energy if no edges are given: one per factor 2.5 between 0.5 and 50 GeV.
 pub const DEFAULT_RESPONSE_BINS: usize = 5;
+
+/// Permutations of events: p-values down to 0.001, each known to 0.007 at 0.05.
+pub const DEFAULT_PERMUTATIONS: usize = 999;
 
 /// What to compare and how.
 #[derive(Clone, Debug)]
@@ -48,6 +52,9 @@ pub struct ValidateOptions {
     pub response_edges: Option<Vec<f64>>,
     /// How the bins of histograms are chosen.
     pub binning: BinningRule,
+    /// Permutations of events behind p-values of features; 0 for none. At most 100,000 events of each sample are permuted, and of
+    /// features with several entries per event as many as have 1,000,000 entries.
+    pub permutations: usize,
     /// Modes to be counted in both samples.
     pub modes: Option<ModesOptions>,
     /// Divergence of the densities, which the maker of the candidate alone can work out; passed on to the metrics.
@@ -77,6 +84,7 @@ impl Default for ValidateOptions {
             threshold_mev: 0.0,
             response_edges: None,
             binning: BinningRule::default(),
+            permutations: DEFAULT_PERMUTATIONS,
             modes: None,
             kl: None,
             c2st: C2stOptions::default(),
@@ -256,8 +264,11 @@ impl<'a> Comparison<'a> {
         let sides: Vec<_> = columns
             .map(|column| Ok((self.reference.side(column)?, self.candidate.side(column)?)))
             .collect::<Result<_, ValidationError>>()?;
-        let ValidateOptions { binning, seed, .. } = *self.options;
-        let mut features: Vec<_> = sides.into_par_iter().map(|(a, b)| compare(a, b, binning, seed)).collect();
+        let ValidateOptions { binning, permutations, seed, .. } = *self.options;
+        let events = [&self.reference, &self.candidate].map(|loaded| loaded.table.events);
+        let permutations = Permutations::new(events, permutations, seed);
+        let how = Comparing { binning, permutations: permutations.as_ref(), seed };
+        let mut features: Vec<_> = sides.into_par_iter().map(|(a, b)| compare(a, b, how)).collect();
         adjust(&mut features);
         Ok(features)
     }

@@ -129,7 +129,7 @@ fn notes(metrics: &FeatureMetrics) -> [String; 3] {
             "KS = {} (floor {}){}",
             significant(ks.statistic, 2),
             significant(ks.floor, 2),
-            p(ks.p_value)
+            p(ks.p_value.or(metrics.permutation.map(|permutation| permutation.ks)))
         ),
         format!("χ²/ndf = {:.1}/{}{}", chi2.statistic, chi2.ndf, p(chi2.p_value)),
         format!(

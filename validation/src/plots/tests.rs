@@ -63,6 +63,13 @@ fn feature(feature: Feature, range: (f64, f64), draw: impl Fn(f64) -> f64, event
         anderson_darling: TestMetrics { statistic: 2.9, p_value },
         cramer_von_mises: TestMetrics { statistic: 0.5, p_value },
         chi2: Chi2Metrics { statistic: 52.3, ndf: 44, p_value },
+        permutation: Some(PermutationMetrics {
+            permutations: 999,
+            events: [12_500; 2],
+            ks: 0.037,
+            anderson_darling: 0.031,
+            energy_distance: 0.028,
+        }),
         adjusted: p_value.map(|p| AdjustedPValues { holm: 4.0 * p, benjamini_hochberg: 2.0 * p }),
         wasserstein: WassersteinMetrics { value: 0.00213, error: 0.00041, floor: 0.00198 },
         separation_power: Floored { value: 0.0021, floor: 0.0018 },

@@ -308,7 +308,9 @@ fn cells(feature: &FeatureMetrics) -> Vec<CellView> {
     let (wasserstein, separation) = (&feature.wasserstein, &feature.separation_power);
     let mut cells = Vec::with_capacity(12);
     cells.extend(CellView::pair(significant(ks.statistic, 2), ks.statistic, ks.floor));
-    cells.push(CellView::probability(ks.p_value));
+    // By permutation where entries are correlated, which the formula does not know.
+    let by_permutation = feature.permutation.map(|permutation| permutation.ks);
+    cells.push(CellView::probability(ks.p_value.or(by_permutation)));
     let reduced = chi2.statistic / chi2.ndf as f64;
     cells.push(CellView::new(format!("{:.1}/{}", chi2.statistic, chi2.ndf), reduced));
     cells.push(CellView::probability(chi2.p_value));

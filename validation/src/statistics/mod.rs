@@ -23,8 +23,8 @@ pub use garwood::poisson_interval;
 pub use kolmogorov::{kolmogorov_sf, ks_p_value};
 pub use moments::{moments, quantile};
 pub use multiple::{benjamini_hochberg, holm};
-pub(crate) use ordered::reduced_size;
 pub use ordered::{Grouping, Ordered};
+pub(crate) use ordered::{reduced_size, sort_key};
 pub use quadratic::{
     Quadratic, anderson_darling_sf, cramer_von_mises_p_value, cramer_von_mises_sf, quadratic,
 };

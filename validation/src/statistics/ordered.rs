@@ -115,7 +115,7 @@ impl Ordered {
 }
 
 /// Integer that sorts as the value does, with −0 before +0.
-fn sort_key(value: f32) -> u64 {
+pub(crate) fn sort_key(value: f32) -> u64 {
     let bits = value.to_bits();
     u64::from(if bits >> 31 == 1 { !bits } else { bits | 1 << 31 })
 }
