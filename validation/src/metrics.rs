@@ -281,23 +281,48 @@ pub struct GlobalMetrics {
     pub fpd: Option<DistanceMetrics>,
     /// Kernel physics distance of the observables.
     pub kpd: Option<DistanceMetrics>,
+    /// Precision, recall, density and coverage of the standardised observables; `None` with too few events.
+    pub neighbours: Option<NeighbourMetrics>,
+    /// Squared maximum mean discrepancy of the standardised observables with a Gaussian kernel; `None` with too few events.
+    pub mmd: Option<DistanceMetrics>,
+    /// Sliced Wasserstein-1 distance of the standardised observables, in standard deviations; `None` with too few events.
+    pub sliced_wasserstein: Option<DistanceMetrics>,
     /// Peaks of the reference in the candidate; where centres are given.
     pub modes: Option<ModeMetrics>,
     /// Kullback–Leibler divergence of the candidate's density from the truth; where both are known.
     pub kl: Option<KlMetrics>,
 }
 
-/// A distance of whole events (Kansal et al. 2023, arXiv:2211.10295).
+/// A figure of whole events. What it is, and how its error is found, is told where it is worked out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DistanceMetrics {
-    /// The distance, without unit.
+    /// The figure, without unit.
     pub value: f64,
-    /// Its error over batches, as the JetNet library defines it.
+    /// Its error: over batches, as the JetNet library defines it, for FPD and KPD; over disjoint subsamples for figures of
+    /// neighbours and the discrepancy; from the jackknife for the sliced Wasserstein distance.
     pub error: f64,
-    /// Distance of two disjoint halves of the reference, scaled to the sizes compared.
+    /// Figure of two disjoint halves of the reference, for or scaled to the sizes compared.
     pub floor: f64,
     /// Error of the floor.
     pub floor_error: f64,
+}
+
+/// How far each sample fills the space of the other, judged by nearest neighbours (Kynkäänniemi et al. 2019, arXiv:1904.06991;
+/// Naeem et al. 2020, arXiv:2002.09797). Less than the floor is worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NeighbourMetrics {
+    /// Neighbours within the ball of an event.
+    pub neighbours: usize,
+    /// Events of a subsample.
+    pub events: usize,
+    /// Share of candidates where the reference is.
+    pub precision: DistanceMetrics,
+    /// Share of the reference where candidates are.
+    pub recall: DistanceMetrics,
+    /// Number of reference events near a candidate, over that expected.
+    pub density: DistanceMetrics,
+    /// Share of reference events with a candidate near.
+    pub coverage: DistanceMetrics,
 }
 
 /// KL(truth ‖ candidate) in nats, the mean of log p − log q over the reference. It has no floor but 0.

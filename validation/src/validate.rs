@@ -14,11 +14,11 @@ use crate::error::ValidationError;
 use crate::features::{Calorimeter, Extraction, extract, voxel_inputs};
 use crate::gates::{GateRule, apply_gates, check_gates};
 use crate::metrics::{
-    C2stMetrics, DistanceMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics,
-    PlaneMetrics, Profiles, ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
+    C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics, PlaneMetrics, Profiles,
+    ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
 };
 use crate::modes::{ModesOptions, Points, mode_metrics};
-use crate::multivariate::{MIN_EVENTS, distances};
+use crate::multivariate::{Distances, MIN_EVENTS, distances};
 use crate::permutation::Permutations;
 use crate::plane::plane;
 use crate::profiles::{Showers, profiles};
@@ -237,7 +237,7 @@ impl<'a> Comparison<'a> {
         let samples = (&reference.extraction.sample, &candidate.extraction.sample);
         let seed = self.options.seed;
         let correlation_distance = correlation_distance(samples.0, samples.1, &reference.grouping, seed);
-        let [fpd, kpd] = self.distances()?;
+        let distances = self.distances()?;
         Ok(Metrics {
             schema_version: SCHEMA_VERSION,
             reference: reference.info(),
@@ -247,8 +247,11 @@ impl<'a> Comparison<'a> {
             global: GlobalMetrics {
                 c2st: Vec::new(),
                 correlation_distance,
-                fpd,
-                kpd,
+                fpd: distances.as_ref().map(|distances| distances.fpd),
+                kpd: distances.as_ref().map(|distances| distances.kpd),
+                neighbours: distances.as_ref().and_then(|distances| distances.neighbours),
+                mmd: distances.as_ref().and_then(|distances| distances.mmd),
+                sliced_wasserstein: distances.as_ref().and_then(|distances| distances.sliced_wasserstein),
                 modes: self.modes()?,
                 kl: self.options.kl,
             },
@@ -287,15 +290,15 @@ impl<'a> Comparison<'a> {
         )
     }
 
-    /// FPD and KPD of the observables.
-    fn distances(&self) -> Result<[Option<DistanceMetrics>; 2], ValidationError> {
-        let Some(view) = self.observables() else { return Ok([None; 2]) };
+    /// Distances of whole events in the observables; `None` with too few events.
+    fn distances(&self) -> Result<Option<Distances>, ValidationError> {
+        let Some(view) = self.observables() else { return Ok(None) };
         let reference = unweight(view.reference, &self.reference.table, self.options)?;
         let candidate = unweight(view.candidate, &self.candidate.table, self.options)?;
         if reference.nrows().min(candidate.nrows()) < MIN_EVENTS {
-            return Ok([None; 2]);
+            return Ok(None);
         }
-        Ok(distances(&reference, &candidate, self.options.seed)?.map(Some))
+        Ok(Some(distances(&reference, &candidate, self.options.seed)?))
     }
 
     fn profiles(&self) -> Option<Profiles> {

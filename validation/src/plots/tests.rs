@@ -191,6 +191,18 @@ fn classifier(name: &str, auc: f64) -> C2stMetrics {
     }
 }
 
+fn neighbours() -> NeighbourMetrics {
+    let figure = |value, floor| DistanceMetrics { value, error: 0.004, floor, floor_error: 0.003 };
+    NeighbourMetrics {
+        neighbours: 5,
+        events: 1250,
+        precision: figure(0.812, 0.831),
+        recall: figure(0.806, 0.829),
+        density: figure(0.951, 0.998),
+        coverage: figure(0.940, 0.968),
+    }
+}
+
 fn profiles() -> Profiles {
     let r_edges_mm = vec![0.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0];
     let layers = (0..3)
@@ -308,6 +320,14 @@ pub(crate) fn example() -> Metrics {
             correlation_distance: Some(Floored { value: 0.013, floor: 0.009 }),
             fpd: Some(DistanceMetrics { value: 0.0021, error: 0.0003, floor: 0.0004, floor_error: 0.0001 }),
             kpd: Some(DistanceMetrics { value: 3e-5, error: 4e-5, floor: -1e-6, floor_error: 3e-5 }),
+            neighbours: Some(neighbours()),
+            mmd: Some(DistanceMetrics { value: 4e-4, error: 2e-4, floor: 1e-5, floor_error: 2e-4 }),
+            sliced_wasserstein: Some(DistanceMetrics {
+                value: 0.011,
+                error: 0.002,
+                floor: 0.006,
+                floor_error: 0.0003,
+            }),
             modes: Some(modes()),
             kl: Some(KlMetrics { value: 0.021, error: 0.004 }),
         },

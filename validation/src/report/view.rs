@@ -4,6 +4,7 @@ use minijinja::Value;
 use serde::Serialize;
 
 use super::ReportContext;
+use crate::figures::OF_EVENTS;
 use crate::metrics::{
     Bound, Estimate, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, ResponseBin, ResponseMetrics,
     SampleInfo, Share, Verdict,
@@ -127,15 +128,14 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         value: significant(distance.value, 2),
         note: format!("floor {}; root mean square over pairs of features", significant(distance.floor, 2)),
     }));
-    for (name, distance) in
-        [("Fréchet physics distance", metrics.global.fpd), ("Kernel physics distance", metrics.global.kpd)]
-    {
-        cards.extend(distance.map(|distance| CardView {
-            name: name.into(),
+    cards.extend(OF_EVENTS.iter().filter_map(|(_, title, figure)| {
+        let distance = figure(&metrics.global)?;
+        Some(CardView {
+            name: (*title).into(),
             value: with_error(distance.value, distance.error),
             note: format!("floor {}; of the observables", with_error(distance.floor, distance.floor_error)),
-        }));
-    }
+        })
+    }));
     cards.extend(worst(metrics, "Largest KS", |feature| (feature.ks.statistic, feature.ks.floor)));
     cards.extend(smallest_p_value(metrics));
     cards.extend(worst(metrics, "Largest separation power", |feature| {

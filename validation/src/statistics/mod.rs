@@ -18,6 +18,7 @@ mod smirnov;
 pub use auc::{Auc, roc};
 pub use bayesian_blocks::bayesian_blocks;
 pub use chi2::{Chi2, chi2_homogeneity};
+pub(crate) use distances::{jackknife_error, wasserstein_without_groups};
 pub use distances::{kolmogorov_smirnov, wasserstein, wasserstein_with_error};
 pub use garwood::poisson_interval;
 pub use kolmogorov::{kolmogorov_sf, ks_p_value};
