@@ -89,10 +89,13 @@ def counts(name, a, b):
 
 
 def weighted_counts(name, rows):
-    """Gagunashvili 2010 (NIM A 614, 287), two weighted histograms."""
+    """Gagunashvili 2010 (NIM A 614, 287), two weighted histograms, bin by bin as ROOT's TH1::Chi2Test does with option WW."""
     w1, s1, w2, s2 = (np.array(row) for row in rows)
     n1, n2 = w1.sum(), w2.sum()
     statistic = float((((n2 * w1 - n1 * w2) ** 2) / (n2**2 * s1 + n1**2 * s2)).sum())
+    # With the shares of both and their variances.
+    shares = ((w1 / n1 - w2 / n2) ** 2 / (s1 / n1**2 + s2 / n2**2)).sum()
+    assert abs(shares / statistic - 1) < 1e-12
     ndf = len(w1) - 1
     return {"name": name, "w1": rows[0], "s1": rows[1], "w2": rows[2], "s2": rows[3],
             "statistic": statistic, "ndf": ndf, "p_value": float(stats.chi2.sf(statistic, ndf))}
@@ -134,6 +137,8 @@ golden = {
     ],
     "weighted_counts": [
         weighted_counts("two weighted", [[30.0, 55.5, 41.2], [20.0, 44.0, 30.5], [15.2, 33.3, 20.1], [9.0, 21.5, 12.0]]),
+        weighted_counts("different", [[900.0, 550.0, 410.0, 120.0], [800.0, 700.0, 300.0, 90.0], [15.5, 33.0, 25.0, 11.0], [3.0, 6.5, 5.5, 2.0]]),
+        weighted_counts("one weighted", [[42.0, 58.0, 30.0], [42.0, 58.0, 30.0], [88.0, 101.0, 77.0], [150.0, 190.0, 130.0]]),
     ],
     "auc": [
         auc("continuous", normal(size=40), normal(0.5, 1, size=55)),

@@ -242,6 +242,65 @@ mod tests {
         assert!(found.separation_power.value > 3.0 * found.separation_power.floor);
     }
 
+    /// 10% more width moves no mean: of the tests on distribution functions the one that sees tails finds it, and the histogram.
+    #[test]
+    fn a_resolution_worse_by_ten_percent_is_flagged() {
+        let wider = gaussian(10_000, 0.0, 2).into_iter().map(|x| 10.0 + 1.1 * x).collect();
+        let found = compared(gaussian(10_000, 10.0, 1), wider);
+        assert!(found.anderson_darling.p_value < Some(1e-6), "{:?}", found.anderson_darling);
+        assert!(found.chi2.p_value < Some(1e-6), "{:?}", found.chi2);
+        assert!(found.ks.p_value > found.anderson_darling.p_value, "{:?}", found.ks);
+        let (reference, candidate) = (found.reference, found.candidate);
+        assert!(
+            (candidate.mean - reference.mean).abs() < 4.0 * candidate.mean_error.hypot(reference.mean_error)
+        );
+        assert!(candidate.std - reference.std > 5.0 * candidate.std_error.hypot(reference.std_error));
+        assert!(found.jensen_shannon.value > 2.0 * found.jensen_shannon.floor, "{:?}", found.jensen_shannon);
+    }
+
+    /// A narrow peak of 2% of the events that the candidate lacks is a difference of densities more than of distribution functions.
+    #[test]
+    fn a_dropped_mode_is_flagged() {
+        let with_peak = |peak: usize, seed| -> Vec<f32> {
+            let narrow = gaussian(peak, 0.0, seed + 1).into_iter().map(|x| 2.5 + 0.02 * x);
+            gaussian(10_000 - peak, 0.0, seed).into_iter().chain(narrow).collect()
+        };
+        let found = compared(with_peak(200, 1), with_peak(0, 3));
+        assert!(found.chi2.p_value < Some(1e-6), "{:?}", found.chi2);
+        assert!(
+            found.separation_power.value > 3.0 * found.separation_power.floor,
+            "{:?}",
+            found.separation_power
+        );
+        assert!(found.jensen_shannon.value > 3.0 * found.jensen_shannon.floor, "{:?}", found.jensen_shannon);
+        assert!(found.chi2.p_value < found.ks.p_value, "{:?}", found.ks);
+    }
+
+    /// Gagunashvili's χ² of one parent, uniform on (−2, 2), drawn from a Gaussian and weighted by its inverse.
+    #[test]
+    fn p_values_of_the_weighted_chi2_are_uniform() {
+        let sample = |n: usize, seed: u64| {
+            let values: Vec<f32> = gaussian(n, 0.0, seed).into_iter().filter(|x| x.abs() < 2.0).collect();
+            let weights = values.iter().map(|x| (0.5 * x * x).exp()).collect();
+            crate::testing::weighted(values, weights)
+        };
+        let how = Comparing { binning: BinningRule::Uniform, permutations: None, seed: 3 };
+        let repeats: Vec<FeatureMetrics> = (0..200)
+            .map(|repeat| {
+                let columns = [sample(2000, 7000 + repeat), sample(3000, 9000 + repeat)];
+                let groupings = [0, 1].map(|i| Grouping::new(columns[i].values.len(), 3));
+                let side = |i: usize| {
+                    let sum_of_weights =
+                        (0..columns[i].values.len()).map(|entry| columns[i].weight(entry)).sum();
+                    Side { column: &columns[i], grouping: &groupings[i], sum_of_weights }
+                };
+                compare(side(0), side(1), how)
+            })
+            .collect();
+        let chi2 = repeats.iter().map(|m| m.chi2.p_value.expect("one entry per event")).collect();
+        assert!(uniformity(chi2) > 0.01);
+    }
+
     #[test]
     fn identical_samples() {
         let values = gaussian(300, 0.0, 1);
