@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use simile_data::DataConfig;
 use simile_data::preprocessing::{PreprocessingConfig, Step};
 use simile_validation::c2st::C2stOptions;
-use simile_validation::{GateError, GateRule, ModesOptions, ValidateOptions, read_gates};
+use simile_validation::{
+    BinningRule, DEFAULT_PERMUTATIONS, GateError, GateRule, ModesOptions, ValidateOptions, read_gates,
+};
 
 use crate::config::ConfigError;
 use crate::models::ClassifierConfig;
@@ -43,6 +45,11 @@ pub struct ValidationConfig {
     /// Edges of the bins of incident energy for response and resolution; by default 5 equally filled bins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_edges: Option<Vec<f64>>,
+    /// How the bins of histograms are chosen; the χ² test, separation power and Jensen–Shannon divergence follow them.
+    pub binning: BinningRule,
+    /// Permutations of events behind the p-values of features that are found so, 0 for none: gates such as
+    /// `features.cell_energy.ks.permutation_p_value`. At most 100,000 events of each sample are permuted.
+    pub permutations: usize,
     /// Modes of the reference to be looked for in the candidate: gates `modes.recovered` and `modes.outside`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modes: Option<ModesOptions>,
@@ -74,6 +81,8 @@ impl Default for ValidationConfig {
             weight: None,
             threshold_mev: None,
             response_edges: None,
+            binning: BinningRule::default(),
+            permutations: DEFAULT_PERMUTATIONS,
             modes: None,
             max_events: None,
             log_density: None,
@@ -206,6 +215,8 @@ impl ValidationConfig {
             weight: self.weight.clone(),
             threshold_mev: self.threshold_mev.unwrap_or(0.0) as f32,
             response_edges: self.response_edges.clone(),
+            binning: self.binning,
+            permutations: self.permutations,
             modes: self.modes.clone(),
             kl: None,
             c2st: self.c2st,

@@ -14,6 +14,7 @@ import scipy
 from scipy import integrate, special, stats
 from scipy.stats._hypotests import _cdf_cvm_inf
 from scipy.stats._morestats import _anderson_ksamp_right
+from scipy.stats._stats_py import _attempt_exact_2kssamp
 
 rng = np.random.default_rng(20261122)
 
@@ -74,6 +75,13 @@ def one_dimensional(name, a, b, wa=None, wb=None):
     return {key: float(value) if isinstance(value, np.floating) else value for key, value in case.items()}
 
 
+def exact_ks(n1, n2, distance):
+    """The exact p-value of a distance, which scipy gives for samples only: its own function behind ks_2samp."""
+    success, rounded, p = _attempt_exact_2kssamp(n1, n2, np.gcd(n1, n2), distance, "two-sided")
+    assert success
+    return [n1, n2, float(rounded), float(p)]
+
+
 def counts(name, a, b):
     """Pearson's homogeneity test of two rows of counts."""
     result = stats.chi2_contingency([a, b], correction=False)
@@ -81,13 +89,24 @@ def counts(name, a, b):
 
 
 def weighted_counts(name, rows):
-    """Gagunashvili 2010 (NIM A 614, 287), two weighted histograms."""
+    """Gagunashvili 2010 (NIM A 614, 287), two weighted histograms, bin by bin as ROOT's TH1::Chi2Test does with option WW."""
     w1, s1, w2, s2 = (np.array(row) for row in rows)
     n1, n2 = w1.sum(), w2.sum()
     statistic = float((((n2 * w1 - n1 * w2) ** 2) / (n2**2 * s1 + n1**2 * s2)).sum())
+    # With the shares of both and their variances.
+    shares = ((w1 / n1 - w2 / n2) ** 2 / (s1 / n1**2 + s2 / n2**2)).sum()
+    assert abs(shares / statistic - 1) < 1e-12
     ndf = len(w1) - 1
     return {"name": name, "w1": rows[0], "s1": rows[1], "w2": rows[2], "s2": rows[3],
             "statistic": statistic, "ndf": ndf, "p_value": float(stats.chi2.sf(statistic, ndf))}
+
+
+def poisson_interval(sumw, sumw2, empty_weight=1.0):
+    """Garwood 1936 with the weights of Bohm & Zech 2014: central interval of one standard deviation."""
+    weight = sumw2 / sumw if sumw > 0 else empty_weight
+    entries, tail = sumw / weight, stats.norm.cdf(-1)
+    low = stats.chi2.ppf(tail, 2 * entries) / 2 if entries > 0 else 0.0
+    return [sumw, sumw2, float(weight * low), float(weight * stats.chi2.isf(tail, 2 * (entries + 1)) / 2)]
 
 
 def auc(name, negative, positive):
@@ -118,11 +137,18 @@ golden = {
     ],
     "weighted_counts": [
         weighted_counts("two weighted", [[30.0, 55.5, 41.2], [20.0, 44.0, 30.5], [15.2, 33.3, 20.1], [9.0, 21.5, 12.0]]),
+        weighted_counts("different", [[900.0, 550.0, 410.0, 120.0], [800.0, 700.0, 300.0, 90.0], [15.5, 33.0, 25.0, 11.0], [3.0, 6.5, 5.5, 2.0]]),
+        weighted_counts("one weighted", [[42.0, 58.0, 30.0], [42.0, 58.0, 30.0], [88.0, 101.0, 77.0], [150.0, 190.0, 130.0]]),
     ],
     "auc": [
         auc("continuous", normal(size=40), normal(0.5, 1, size=55)),
         auc("ties", rng.integers(0, 5, 30), rng.integers(1, 6, 35)),
     ],
+    "exact_ks": [exact_ks(*case) for case in (
+        (3, 5, 0.6), (7, 7, 3 / 7), (12, 30, 0.5), (30, 40, 1.0), (100, 100, 0.14), (100, 101, 0.2), (250, 1000, 0.08), (997, 1009, 0.05),
+        (1000, 1000, 0.3), (2000, 3000, 0.2), (8192, 10_000, 0.02), (10_000, 10_000, 0.03), (9_999, 10_000, 0.0123))],
+    "poisson_intervals": [poisson_interval(*case) for case in (
+        (0, 0), (1, 1), (2, 2), (3, 3), (10, 10), (137, 137), (5000, 5000), (1e6, 1e6), (0.3, 0.09), (12.5, 30.25), (0.002, 1e-6), (4e5, 3.1e6))],
 }
 print("{")
 print(f' "made_with": {json.dumps(golden.pop("made_with"))},')

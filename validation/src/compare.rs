@@ -2,15 +2,17 @@
 
 use rayon::prelude::*;
 
-use crate::histogram::{Binning, Histogram};
+use crate::binning::{Binning, BinningRule};
+use crate::histogram::Histogram;
 use crate::metrics::{
     AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramPair, KsMetrics, TestMetrics,
     WassersteinMetrics,
 };
+use crate::permutation::Permutations;
 use crate::sample::FeatureColumn;
 use crate::statistics::{
     Grouping, Ordered, anderson_darling_sf, benjamini_hochberg, chi2_homogeneity, cramer_von_mises_p_value,
-    holm, jensen_shannon, kolmogorov_smirnov, ks_p_value, moments, quadratic, reduced_size, separation_power,
+    holm, jensen_shannon, kolmogorov_smirnov, ks_test, moments, quadratic, reduced_size, separation_power,
     wasserstein, wasserstein_with_error,
 };
 
@@ -28,15 +30,27 @@ pub(crate) struct Side<'a> {
     pub(crate) sum_of_weights: f64,
 }
 
+/// How all features are compared.
+#[derive(Clone, Copy)]
+pub(crate) struct Comparing<'a> {
+    /// The way to bins.
+    pub(crate) binning: BinningRule,
+    /// Permutations of the events; `None` for none.
+    pub(crate) permutations: Option<&'a Permutations>,
+    /// Chooses the halves behind the floors.
+    pub(crate) seed: u64,
+}
+
 /// Compares one feature. Both columns need entries and positive sums of weights; the binning and the way to draw
-/// are those of the reference. `seed` chooses the halves behind the floors.
-pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> FeatureMetrics {
+/// are those of the reference.
+pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, how: Comparing<'_>) -> FeatureMetrics {
+    let Comparing { binning, permutations, seed } = how;
     let feature = &reference.column.feature;
     let (a, b) = rayon::join(
         || Ordered::new(reference.column, reference.grouping),
         || Ordered::new(candidate.column, candidate.grouping),
     );
-    let binning = Binning::for_reference(feature, a.values());
+    let binning = Binning::for_reference(feature, a.values(), binning);
     let groups = Histogram::of_groups(&binning, reference.column, reference.grouping);
     let (histogram_a, histogram_b) =
         (sum(&binning, &groups, |_| true), Histogram::of(&binning, candidate.column));
@@ -44,7 +58,7 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> Fe
     let ((value, error), floors) =
         rayon::join(|| wasserstein_with_error(&a, &b), || Floors::of(&a, &binning, &groups, size_b, seed));
     let statistic = kolmogorov_smirnov(&a, &b);
-    let ks_p = ks_p_value(statistic, size_a, size_b);
+    let ks_p = ks_test(statistic, &a, &b);
     let squares = quadratic(&a, &b);
     let test = |statistic: f64, p_value: f64| TestMetrics {
         statistic,
@@ -59,6 +73,7 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, seed: u64) -> Fe
             squares.cramer_von_mises,
             cramer_von_mises_p_value(squares.cramer_von_mises, size_a, size_b),
         ),
+        permutation: permutations.map(|permutations| permutations.test([reference, candidate])),
         adjusted: None,
         chi2: Chi2Metrics {
             statistic: chi2.statistic,
@@ -161,7 +176,7 @@ impl Floors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{column, gaussian};
+    use crate::testing::{column, gaussian, uniformity};
 
     fn compared(reference: Vec<f32>, candidate: Vec<f32>) -> FeatureMetrics {
         let (reference, candidate) = (column(reference), column(candidate));
@@ -171,16 +186,10 @@ mod tests {
             grouping: &groupings[grouping],
             sum_of_weights: groupings[grouping].events() as f64,
         };
-        compare(side(&reference, 0), side(&candidate, 1), 3)
-    }
-
-    /// Probability of a smaller uniformity by chance: KS test of p-values against the uniform distribution.
-    fn uniformity(mut p_values: Vec<f64>) -> f64 {
-        p_values.sort_by(f64::total_cmp);
-        let n = p_values.len() as f64;
-        let distance =
-            p_values.iter().enumerate().map(|(i, p)| (p - i as f64 / n).max((i + 1) as f64 / n - p));
-        crate::statistics::kolmogorov_sf(n.sqrt() * distance.fold(0.0, f64::max))
+        let events = [0, 1].map(|i| groupings[i].events());
+        let permutations = Permutations::new(events, 99, 3);
+        let how = Comparing { binning: BinningRule::Uniform, permutations: permutations.as_ref(), seed: 3 };
+        compare(side(&reference, 0), side(&candidate, 1), how)
     }
 
     #[test]
@@ -195,6 +204,8 @@ mod tests {
         assert!(uniformity(squares(|m| m.anderson_darling)) > 0.01);
         assert!(uniformity(squares(|m| m.cramer_von_mises)) > 0.01);
         assert!(uniformity(ks) > 0.01);
+        let permuted = repeats.iter().map(|m| m.permutation.expect("some permutations").energy_distance);
+        assert!(uniformity(permuted.collect()) > 0.01);
         assert!(uniformity(chi2) > 0.01);
         let mean = |figure: fn(&FeatureMetrics) -> f64| repeats.iter().map(figure).sum::<f64>() / 200.0;
         let close = |value: f64, floor: f64| (value / floor - 1.0).abs() < 0.1;
@@ -218,6 +229,65 @@ mod tests {
         assert!(found.wasserstein.value > 5.0 * found.wasserstein.floor, "{:?}", found.wasserstein);
         assert!((found.wasserstein.value - 0.2).abs() < 4.0 * found.wasserstein.error);
         assert!(found.separation_power.value > 3.0 * found.separation_power.floor);
+    }
+
+    /// 10% more width moves no mean: of the tests on distribution functions the one that sees tails finds it, and the histogram.
+    #[test]
+    fn a_resolution_worse_by_ten_percent_is_flagged() {
+        let wider = gaussian(10_000, 0.0, 2).into_iter().map(|x| 10.0 + 1.1 * x).collect();
+        let found = compared(gaussian(10_000, 10.0, 1), wider);
+        assert!(found.anderson_darling.p_value < Some(1e-6), "{:?}", found.anderson_darling);
+        assert!(found.chi2.p_value < Some(1e-6), "{:?}", found.chi2);
+        assert!(found.ks.p_value > found.anderson_darling.p_value, "{:?}", found.ks);
+        let (reference, candidate) = (found.reference, found.candidate);
+        assert!(
+            (candidate.mean - reference.mean).abs() < 4.0 * candidate.mean_error.hypot(reference.mean_error)
+        );
+        assert!(candidate.std - reference.std > 5.0 * candidate.std_error.hypot(reference.std_error));
+        assert!(found.jensen_shannon.value > 2.0 * found.jensen_shannon.floor, "{:?}", found.jensen_shannon);
+    }
+
+    /// A narrow peak of 2% of the events that the candidate lacks is a difference of densities more than of distribution functions.
+    #[test]
+    fn a_dropped_mode_is_flagged() {
+        let with_peak = |peak: usize, seed| -> Vec<f32> {
+            let narrow = gaussian(peak, 0.0, seed + 1).into_iter().map(|x| 2.5 + 0.02 * x);
+            gaussian(10_000 - peak, 0.0, seed).into_iter().chain(narrow).collect()
+        };
+        let found = compared(with_peak(200, 1), with_peak(0, 3));
+        assert!(found.chi2.p_value < Some(1e-6), "{:?}", found.chi2);
+        assert!(
+            found.separation_power.value > 3.0 * found.separation_power.floor,
+            "{:?}",
+            found.separation_power
+        );
+        assert!(found.jensen_shannon.value > 3.0 * found.jensen_shannon.floor, "{:?}", found.jensen_shannon);
+        assert!(found.chi2.p_value < found.ks.p_value, "{:?}", found.ks);
+    }
+
+    /// Gagunashvili's χ² of one parent, uniform on (−2, 2), drawn from a Gaussian and weighted by its inverse.
+    #[test]
+    fn p_values_of_the_weighted_chi2_are_uniform() {
+        let sample = |n: usize, seed: u64| {
+            let values: Vec<f32> = gaussian(n, 0.0, seed).into_iter().filter(|x| x.abs() < 2.0).collect();
+            let weights = values.iter().map(|x| (0.5 * x * x).exp()).collect();
+            crate::testing::weighted(values, weights)
+        };
+        let how = Comparing { binning: BinningRule::Uniform, permutations: None, seed: 3 };
+        let repeats: Vec<FeatureMetrics> = (0..200)
+            .map(|repeat| {
+                let columns = [sample(2000, 7000 + repeat), sample(3000, 9000 + repeat)];
+                let groupings = [0, 1].map(|i| Grouping::new(columns[i].values.len(), 3));
+                let side = |i: usize| {
+                    let sum_of_weights =
+                        (0..columns[i].values.len()).map(|entry| columns[i].weight(entry)).sum();
+                    Side { column: &columns[i], grouping: &groupings[i], sum_of_weights }
+                };
+                compare(side(0), side(1), how)
+            })
+            .collect();
+        let chi2 = repeats.iter().map(|m| m.chi2.p_value.expect("one entry per event")).collect();
+        assert!(uniformity(chi2) > 0.01);
     }
 
     #[test]

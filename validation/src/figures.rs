@@ -1,6 +1,8 @@
 //! The figures that gates may limit, by name.
 
-use crate::metrics::{C2stMetrics, FeatureMetrics, Metrics, ModeMetrics, ResponseMetrics};
+use crate::metrics::{
+    C2stMetrics, DistanceMetrics, FeatureMetrics, GlobalMetrics, Metrics, ModeMetrics, ResponseMetrics,
+};
 
 /// A figure that a gate may limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,14 +21,20 @@ type Value = (f64, Option<f64>);
 /// A figure of `T`; `None` where it is not defined.
 type Figure<T> = fn(&T) -> Option<Value>;
 
+/// A figure of whole events; `None` where it is not defined.
+type OfEvents = fn(&GlobalMetrics) -> Option<DistanceMetrics>;
+
 /// Figures of every feature, named `features.<feature>.<figure>`.
-const OF_FEATURE: [(&str, Figure<FeatureMetrics>); 13] = [
+const OF_FEATURE: [(&str, Figure<FeatureMetrics>); 16] = [
     ("ks.statistic", |feature| Some((feature.ks.statistic, None))),
     ("ks.p_value", |feature| Some((feature.ks.p_value?, None))),
     ("ks.p_value_holm", |feature| Some((feature.adjusted?.holm, None))),
     ("ks.p_value_benjamini_hochberg", |feature| Some((feature.adjusted?.benjamini_hochberg, None))),
     ("anderson_darling.p_value", |feature| Some((feature.anderson_darling.p_value?, None))),
     ("cramer_von_mises.p_value", |feature| Some((feature.cramer_von_mises.p_value?, None))),
+    ("ks.permutation_p_value", |feature| Some((feature.permutation?.ks, None))),
+    ("anderson_darling.permutation_p_value", |feature| Some((feature.permutation?.anderson_darling, None))),
+    ("energy_distance.permutation_p_value", |feature| Some((feature.permutation?.energy_distance, None))),
     ("energy_distance", |feature| Some((feature.energy_distance.value, None))),
     ("jensen_shannon", |feature| Some((feature.jensen_shannon.value, None))),
     ("chi2.p_value", |feature| Some((feature.chi2.p_value?, None))),
@@ -60,14 +68,24 @@ const OF_MODES: [(&str, Figure<ModeMetrics>); 2] = [
     ("outside", |modes| Some((modes.outside.value, Some(modes.outside.error)))),
 ];
 
+/// Figures of whole events by name and title.
+pub(crate) const OF_EVENTS: [(&str, &str, OfEvents); 8] = [
+    ("fpd", "Fréchet physics distance", |global| global.fpd),
+    ("kpd", "Kernel physics distance", |global| global.kpd),
+    ("precision", "Precision", |global| Some(global.neighbours?.precision)),
+    ("recall", "Recall", |global| Some(global.neighbours?.recall)),
+    ("density", "Density", |global| Some(global.neighbours?.density)),
+    ("coverage", "Coverage", |global| Some(global.neighbours?.coverage)),
+    ("mmd", "Squared mean discrepancy", |global| global.mmd),
+    ("sliced_wasserstein", "Sliced Wasserstein distance", |global| global.sliced_wasserstein),
+];
+
 /// Largest separation power of all features.
 const MAX_SEPARATION: &str = "features.max_separation_power";
 /// Largest Kolmogorov–Smirnov distance of all features.
 const MAX_KS: &str = "features.max_ks_statistic";
 const CORRELATION: &str = "correlation_distance";
 const KL: &str = "kl";
-const FPD: &str = "fpd";
-const KPD: &str = "kpd";
 
 impl Metrics {
     /// All figures that a gate may limit. `wasserstein.relative` is the distance in units of the reference's standard
@@ -84,11 +102,10 @@ impl Metrics {
             value: kl.value,
             error: Some(kl.error),
         });
-        let distances =
-            [(FPD, self.global.fpd), (KPD, self.global.kpd)].into_iter().filter_map(|(name, figure)| {
-                let figure = figure?;
-                Some(NamedFigure { name: name.to_owned(), value: figure.value, error: Some(figure.error) })
-            });
+        let distances = OF_EVENTS.iter().filter_map(|(name, _, figure)| {
+            let DistanceMetrics { value, error, .. } = figure(&self.global)?;
+            Some(NamedFigure { name: (*name).to_owned(), value, error: Some(error) })
+        });
         let largest = |value: fn(&FeatureMetrics) -> f64| self.features.iter().map(value).fold(0.0, f64::max);
         let summary = [
             (MAX_SEPARATION, largest(|feature| feature.separation_power.value)),

@@ -1,103 +1,9 @@
 //! Weighted one-dimensional histograms that keep under- and overflow.
 
+use crate::binning::Binning;
 use crate::metrics::HistogramContents;
-use crate::sample::{Feature, FeatureColumn};
-use crate::statistics::Grouping;
-
-/// Bins of a feature when the range allows; enough to see shapes with some thousand events.
-pub const DEFAULT_BINS: usize = 45;
-/// Share of the reference left outside the bins on each side, so that one outlier cannot set the range.
-const TAIL: f64 = 0.001;
-/// Padding of the robust range on each side, as a fraction of it.
-const PADDING: f64 = 0.05;
-/// Integers beyond this are no counts; far beyond, every `f32` is an integer.
-const MAX_COUNT: f64 = 1e6;
-
-/// Ascending bin edges; bin `i` is `[edges[i], edges[i + 1])` and the last bin includes its upper edge.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Binning {
-    edges: Vec<f64>,
-}
-
-impl Binning {
-    /// Bins between the given edges.
-    ///
-    /// # Panics
-    /// When there are fewer than two edges, or they are not finite and strictly ascending.
-    pub fn new(edges: Vec<f64>) -> Self {
-        let ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);
-        let finite = edges.iter().all(|edge| edge.is_finite());
-        assert!(edges.len() > 1 && ascending && finite, "bin edges must ascend and be finite: {edges:?}");
-        Self { edges }
-    }
-
-    /// `bins` bins of equal width between `low` and `high`.
-    pub fn linear(low: f64, high: f64, bins: usize) -> Self {
-        Self::new((0..=bins).map(|i| low + (high - low) * i as f64 / bins as f64).collect())
-    }
-
-    /// `bins` bins of equal ratio between `low > 0` and `high`.
-    pub fn logarithmic(low: f64, high: f64, bins: usize) -> Self {
-        let ratio = (high / low).ln();
-        Self::new((0..=bins).map(|i| low * (ratio * i as f64 / bins as f64).exp()).collect())
-    }
-
-    /// Bins for a feature, from the values of the reference: they span the quantiles 0.1% to 99.9% and a margin,
-    /// are logarithmic where the feature asks for it, and centred on integers where all values are integers.
-    pub fn for_reference(feature: &Feature, ascending: &[f32]) -> Self {
-        let positive = ascending.partition_point(|&value| value <= 0.0);
-        if feature.log_x && positive < ascending.len() {
-            let (low, high) = robust_range(&ascending[positive..]);
-            let margin = ((high / low).powf(PADDING)).max(1.01);
-            return Self::logarithmic(low / margin, high * margin, DEFAULT_BINS);
-        }
-        let (low, high) = robust_range(ascending);
-        let countable = low.abs().max(high.abs()) < MAX_COUNT;
-        if countable && ascending.iter().all(|value| value.fract() == 0.0) {
-            return Self::integers(low, high);
-        }
-        let width = high - low;
-        let margin = if width > 0.0 { PADDING * width } else { 0.5 * low.abs().max(1e-3) };
-        Self::linear(low - margin, high + margin, DEFAULT_BINS)
-    }
-
-    /// Bins that each hold the same number of integers from `low` to `high`.
-    fn integers(low: f64, high: f64) -> Self {
-        let step = ((high - low + 1.0) / DEFAULT_BINS as f64).ceil();
-        let bins = ((high - low + 1.0) / step).ceil();
-        Self::linear(low - 0.5, low - 0.5 + bins * step, bins as usize)
-    }
-
-    /// Bin edges, one more than bins.
-    pub fn edges(&self) -> &[f64] {
-        &self.edges
-    }
-
-    /// Number of bins.
-    pub fn bins(&self) -> usize {
-        self.edges.len() - 1
-    }
-
-    /// Slot of a value: 0 is underflow, `1..=bins` are the bins, `bins + 1` is overflow (also for NaN).
-    pub fn slot(&self, value: f64) -> usize {
-        if value == self.edges[self.bins()] {
-            return self.bins();
-        }
-        if value.is_nan() {
-            return self.bins() + 1;
-        }
-        self.edges.partition_point(|&edge| edge <= value)
-    }
-}
-
-/// Quantiles `TAIL` and `1 - TAIL` of ascending values; `(0, 0)` without any.
-fn robust_range(ascending: &[f32]) -> (f64, f64) {
-    let Some(last) = ascending.len().checked_sub(1) else {
-        return (0.0, 0.0);
-    };
-    let at = |q: f64| f64::from(ascending[(q * last as f64).round() as usize]);
-    (at(TAIL), at(1.0 - TAIL))
-}
+use crate::sample::FeatureColumn;
+use crate::statistics::{Grouping, poisson_interval};
 
 /// Sum of weights and sum of squared weights, which estimates its variance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -203,7 +109,7 @@ impl Histogram {
 
     /// Sums of weights of the bins divided by `norm` and the bin widths: a density per unit of the abscissa.
     pub fn density(&self, norm: f64) -> Vec<f64> {
-        let widths = self.binning.edges.windows(2).map(|pair| pair[1] - pair[0]);
+        let widths = self.binning.edges().windows(2).map(|pair| pair[1] - pair[0]);
         self.bins().iter().zip(widths).map(|(content, width)| content.sumw / (norm * width)).collect()
     }
 
@@ -217,11 +123,20 @@ impl Histogram {
         self.bins().iter().map(|content| content.sumw2.sqrt() / norm.abs()).collect()
     }
 
+    /// Central intervals of ±1 σ for [`Histogram::normalised`], with `norm > 0`. Empty bins have that of entries of the mean weight.
+    pub fn intervals(&self, norm: f64) -> Vec<[f64; 2]> {
+        let all = self.slots.iter().fold(Content::default(), |sum, &content| sum + content);
+        let typical_weight = if all.sumw > 0.0 { all.sumw2 / all.sumw } else { 0.0 };
+        let interval = |&content| poisson_interval(content, typical_weight).map(|end| end / norm);
+        self.bins().iter().map(interval).collect()
+    }
+
     /// Everything in units of `norm`, for `metrics.json`.
     pub(crate) fn contents(&self, norm: f64) -> HistogramContents {
         HistogramContents {
             values: self.normalised(norm),
             errors: self.errors(norm),
+            intervals: self.intervals(norm),
             underflow: self.underflow().sumw / norm,
             overflow: self.overflow().sumw / norm,
             entries: self.entries,
@@ -265,14 +180,7 @@ fn fill_events(histograms: &mut [Histogram], column: &FeatureColumn, of_event: i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{column, feature, gaussian, weighted};
-
-    #[test]
-    fn slots_cover_the_line_and_the_last_edge_is_inside() {
-        let bins = Binning::new(vec![0.0, 1.0, 4.0]);
-        let slots = [-0.1, 0.0, 0.9, 1.0, 3.9, 4.0, 4.1, f64::NAN].map(|value| bins.slot(value));
-        assert_eq!(slots, [0, 1, 1, 2, 2, 2, 3, 3]);
-    }
+    use crate::testing::{column, gaussian, weighted};
 
     #[test]
     fn weights_errors_and_densities() {
@@ -285,6 +193,18 @@ mod tests {
         assert_eq!(filled.density(15.0), [0.2, 1.0 / 15.0]);
         assert_eq!(filled.normalised(15.0), [0.2, 0.2]);
         assert_eq!(filled.errors(15.0), [5.0_f64.sqrt() / 15.0, 0.2]);
+    }
+
+    /// Two entries of weight 3 are two entries, and an empty bin has room for entries of the mean weight.
+    #[test]
+    fn intervals_scale_with_the_weights() {
+        let bins = Binning::new(vec![0.0, 1.0, 4.0]);
+        let one = Histogram::of(&bins, &column(vec![0.5, 0.6])).intervals(1.0);
+        let three = Histogram::of(&bins, &weighted(vec![0.5, 0.6], vec![3.0; 2])).intervals(3.0);
+        assert_eq!(one, three);
+        // scipy 1.17: chi2.ppf(norm.cdf(-1), 4) / 2, chi2.ppf(norm.cdf(1), 6) / 2 and chi2.ppf(norm.cdf(1), 2) / 2
+        let expected = [0.708_185_439_818_971_3, 4.637_859_623_455_245, 0.0, 1.841_021_645_009_263_2];
+        assert!(one.iter().flatten().zip(expected).all(|(end, expected)| (end - expected).abs() < 1e-9));
     }
 
     #[test]
@@ -302,38 +222,5 @@ mod tests {
         let groups = Histogram::of_groups(&bins, &cells, &Grouping::new(200, 1));
         let total = groups.iter().fold(Histogram::new(bins.clone()), |total, group| total + group);
         assert_eq!(total, Histogram::of(&bins, &cells));
-    }
-
-    #[test]
-    fn binnings_follow_the_reference() {
-        let mut ascending = gaussian(10_000, 5.0, 1);
-        ascending.push(1e9);
-        ascending.sort_by(f32::total_cmp);
-        let plain = Binning::for_reference(&feature("x"), &ascending);
-        assert!(
-            plain.bins() == DEFAULT_BINS && plain.edges()[0] > 1.0 && plain.edges()[45] < 9.0,
-            "{plain:?}"
-        );
-        let energies: Vec<f32> = (-20..1000).map(|i| if i < 0 { 0.0 } else { 1.01_f32.powi(i) }).collect();
-        let log = Binning::for_reference(&Feature { log_x: true, ..feature("x") }, &energies);
-        let ratios: Vec<f64> = log.edges().windows(2).map(|pair| pair[1] / pair[0]).collect();
-        assert!(ratios.iter().all(|ratio| (ratio / ratios[0] - 1.0).abs() < 1e-9) && log.edges()[0] > 0.0);
-        let counts: Vec<f32> = (0..=40).map(|n| n as f32).collect();
-        assert_eq!(Binning::for_reference(&feature("x"), &counts), Binning::linear(-0.5, 40.5, 41));
-    }
-
-    #[test]
-    fn degenerate_references_still_have_bins() {
-        for values in [vec![], vec![0.0; 3], vec![-7.5; 3], vec![3e-39; 2], vec![1e30; 2]] {
-            for log_x in [false, true] {
-                let bins = Binning::for_reference(&Feature { log_x, ..feature("x") }, &values);
-                assert!(bins.bins() >= 1);
-                assert!(
-                    values
-                        .first()
-                        .is_none_or(|&x| (1..=bins.bins()).contains(&bins.slot(f64::from(x))) || x == 0.0)
-                );
-            }
-        }
     }
 }

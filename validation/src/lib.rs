@@ -7,6 +7,7 @@
 //!
 //! Events may be weighted; entries of one event are treated as correlated.
 
+pub mod binning;
 pub mod c2st;
 mod compare;
 mod correlation;
@@ -19,6 +20,7 @@ mod logistic;
 pub mod metrics;
 mod modes;
 mod multivariate;
+mod permutation;
 mod plane;
 pub mod plots;
 mod profiles;
@@ -32,14 +34,15 @@ mod testing;
 mod validate;
 mod weights;
 
+pub use binning::{Binning, BinningRule};
 pub use c2st::{C2st, C2stError, C2stOptions, ClassifierError, Labelled, Scorer, TwoSampleClassifier, c2st};
 pub use error::ValidationError;
 pub use figures::NamedFigure;
 pub use gates::{GateError, GateRule, apply_gates, read_gates};
-pub use histogram::{Binning, Histogram};
+pub use histogram::Histogram;
 pub use logistic::LogisticClassifier;
 pub use metrics::{Metrics, MetricsError, Verdict};
 pub use modes::{ModesError, ModesOptions};
 pub use sample::{Feature, FeatureColumn, Sample};
-pub use validate::{DEFAULT_RESPONSE_BINS, ValidateOptions, Validation, validate};
+pub use validate::{DEFAULT_PERMUTATIONS, DEFAULT_RESPONSE_BINS, ValidateOptions, Validation, validate};
 pub use weights::{EventWeights, write_weights};

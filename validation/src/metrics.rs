@@ -3,11 +3,17 @@
 //! Every figure of merit comes with its `floor`: the value it takes for truth against truth, from disjoint
 //! halves of the reference. Figures that shrink with the number of events are scaled to the sizes compared.
 
+mod features;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use simile_data::DataError;
 
+pub use self::features::{
+    AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics,
+    Moments, PermutationMetrics, TestMetrics, WassersteinMetrics,
+};
 use crate::sample::Feature;
 
 /// Version of the layout of `metrics.json`.
@@ -49,139 +55,6 @@ pub struct SampleInfo {
     pub sum_of_weights: f64,
     /// Files read.
     pub files: Vec<String>,
-}
-
-/// Comparison of one feature.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FeatureMetrics {
-    /// Name, label, unit and how to draw it.
-    #[serde(flatten)]
-    pub feature: Feature,
-    /// Kolmogorov–Smirnov test.
-    pub ks: KsMetrics,
-    /// Anderson–Darling test, A².
-    pub anderson_darling: TestMetrics,
-    /// Cramér–von Mises test, W².
-    pub cramer_von_mises: TestMetrics,
-    /// χ² test of the histograms, under- and overflow included.
-    pub chi2: Chi2Metrics,
-    /// The p-value of the Kolmogorov–Smirnov test, adjusted for the number of features; `None` without p-value.
-    pub adjusted: Option<AdjustedPValues>,
-    /// Wasserstein-1 distance in the unit of the feature.
-    pub wasserstein: WassersteinMetrics,
-    /// `½ Σ (h₁−h₂)²/(h₁+h₂)` of the normalised histograms: 0 equal, 1 disjoint.
-    pub separation_power: Floored,
-    /// `√(2 ∫ (F − G)² dx)` of the distribution functions, in the root of the unit of the feature.
-    pub energy_distance: Floored,
-    /// Jensen–Shannon divergence of the normalised histograms in bits: 0 equal, 1 disjoint.
-    pub jensen_shannon: Floored,
-    /// Moments of the reference.
-    pub reference: Moments,
-    /// Moments of the candidate.
-    pub candidate: Moments,
-    /// Both histograms on common bins.
-    pub histogram: HistogramPair,
-}
-
-/// A figure and its value for truth against truth.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Floored {
-    /// Reference against candidate.
-    pub value: f64,
-    /// Truth against truth.
-    pub floor: f64,
-}
-
-/// Two-sample Kolmogorov–Smirnov test.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KsMetrics {
-    /// Largest distance of the distribution functions.
-    pub statistic: f64,
-    /// Probability of a larger distance for equal parents; `None` for features with several entries per event,
-    /// whose correlation it does not know.
-    pub p_value: Option<f64>,
-    /// Statistic for truth against truth.
-    pub floor: f64,
-}
-
-/// A test without floor.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TestMetrics {
-    /// The statistic.
-    pub statistic: f64,
-    /// Probability of a larger statistic for equal parents; `None` for features with several entries per event.
-    pub p_value: Option<f64>,
-}
-
-/// A p-value among those of all features.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AdjustedPValues {
-    /// Probability that any feature comes out as extreme as this, for equal parents (Holm 1979).
-    pub holm: f64,
-    /// Share of false alarms if this feature and all with smaller p-values are called different (Benjamini & Hochberg 1995).
-    pub benjamini_hochberg: f64,
-}
-
-/// χ² test of two histograms.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Chi2Metrics {
-    /// χ².
-    pub statistic: f64,
-    /// Degrees of freedom: bins after merging the thinly filled ones, less one.
-    pub ndf: usize,
-    /// Probability of a larger χ² for equal parents; `None` for features with several entries per event.
-    pub p_value: Option<f64>,
-}
-
-/// Wasserstein-1 distance.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WassersteinMetrics {
-    /// Distance in the unit of the feature.
-    pub value: f64,
-    /// Standard error, from the jackknife over groups of events.
-    pub error: f64,
-    /// Distance for truth against truth.
-    pub floor: f64,
-}
-
-/// Mean and standard deviation with standard errors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Moments {
-    /// Weighted mean.
-    pub mean: f64,
-    /// Standard error of the mean.
-    pub mean_error: f64,
-    /// Weighted standard deviation.
-    pub std: f64,
-    /// Standard error of the standard deviation.
-    pub std_error: f64,
-}
-
-/// Histograms of reference and candidate on common bins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HistogramPair {
-    /// Bin edges, one more than bins.
-    pub edges: Vec<f64>,
-    /// The reference.
-    pub reference: HistogramContents,
-    /// The candidate.
-    pub candidate: HistogramContents,
-}
-
-/// Histogram contents in entries per event: the fraction of events in each bin where a feature has one entry per
-/// event, and the mean number of entries per event in each bin otherwise. Divide by the bin width for a density.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HistogramContents {
-    /// Entries per event in each bin.
-    pub values: Vec<f64>,
-    /// Their standard errors.
-    pub errors: Vec<f64>,
-    /// Entries per event below the first edge.
-    pub underflow: f64,
-    /// Entries per event above the last edge.
-    pub overflow: f64,
-    /// Number of entries, whatever their weight.
-    pub entries: u64,
 }
 
 /// Response (visible over incident energy) in bins of incident energy.
@@ -261,23 +134,48 @@ pub struct GlobalMetrics {
     pub fpd: Option<DistanceMetrics>,
     /// Kernel physics distance of the observables.
     pub kpd: Option<DistanceMetrics>,
+    /// Precision, recall, density and coverage of the standardised observables; `None` with too few events.
+    pub neighbours: Option<NeighbourMetrics>,
+    /// Squared maximum mean discrepancy of the standardised observables with a Gaussian kernel; `None` with too few events.
+    pub mmd: Option<DistanceMetrics>,
+    /// Sliced Wasserstein-1 distance of the standardised observables, in standard deviations; `None` with too few events.
+    pub sliced_wasserstein: Option<DistanceMetrics>,
     /// Peaks of the reference in the candidate; where centres are given.
     pub modes: Option<ModeMetrics>,
     /// Kullback–Leibler divergence of the candidate's density from the truth; where both are known.
     pub kl: Option<KlMetrics>,
 }
 
-/// A distance of whole events.
+/// A figure of whole events. What it is, and how its error is found, is told where it is worked out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DistanceMetrics {
-    /// The distance, without unit.
+    /// The figure, without unit.
     pub value: f64,
-    /// Its error; of FPD and KPD over batches, as the JetNet library defines it (Kansal et al. 2023, arXiv:2211.10295).
+    /// Its error: over batches, as the JetNet library defines it, for FPD and KPD; over disjoint subsamples for figures of
+    /// neighbours and the discrepancy; from the jackknife for the sliced Wasserstein distance.
     pub error: f64,
-    /// Distance of two disjoint halves of the reference; where it shrinks with the number of events, scaled to the sizes compared.
+    /// Figure of two disjoint halves of the reference, for or scaled to the sizes compared.
     pub floor: f64,
     /// Error of the floor.
     pub floor_error: f64,
+}
+
+/// How far each sample fills the space of the other, judged by nearest neighbours (Kynkäänniemi et al. 2019, arXiv:1904.06991;
+/// Naeem et al. 2020, arXiv:2002.09797). Less than the floor is worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NeighbourMetrics {
+    /// Neighbours within the ball of an event.
+    pub neighbours: usize,
+    /// Events of a subsample.
+    pub events: usize,
+    /// Share of candidates where the reference is.
+    pub precision: DistanceMetrics,
+    /// Share of the reference where candidates are.
+    pub recall: DistanceMetrics,
+    /// Number of reference events near a candidate, over that expected.
+    pub density: DistanceMetrics,
+    /// Share of reference events with a candidate near.
+    pub coverage: DistanceMetrics,
 }
 
 /// KL(truth ‖ candidate) in nats, the mean of log p − log q over the reference. It has no floor but 0.

@@ -4,7 +4,7 @@ use rand_distr::{Distribution, Normal};
 use simile_data::random;
 
 use crate::sample::{Feature, FeatureColumn};
-use crate::statistics::{Grouping, Ordered};
+use crate::statistics::{Grouping, Ordered, kolmogorov_sf};
 
 pub(crate) fn feature(name: &str) -> Feature {
     Feature { name: name.into(), label: name.into(), unit: None, log_x: false, log_y: false, per_event: true }
@@ -28,4 +28,12 @@ pub(crate) fn gaussian(n: usize, mean: f64, seed: u64) -> Vec<f32> {
     let normal = Normal::new(mean, 1.0).expect("a positive width");
     let mut rng = random::stream(seed, "validation/testing", 0);
     (0..n).map(|_| normal.sample(&mut rng) as f32).collect()
+}
+
+/// Probability that uniform p-values look less uniform than these: a KS test of p-values.
+pub(crate) fn uniformity(mut p_values: Vec<f64>) -> f64 {
+    p_values.sort_by(f64::total_cmp);
+    let n = p_values.len() as f64;
+    let distance = p_values.iter().enumerate().map(|(i, p)| (p - i as f64 / n).max((i + 1) as f64 / n - p));
+    kolmogorov_sf(n.sqrt() * distance.fold(0.0, f64::max))
 }

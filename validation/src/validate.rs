@@ -6,18 +6,20 @@ use rayon::prelude::*;
 use simile_data::{Dataset, random};
 use simile_physics::Geometry;
 
+use crate::binning::BinningRule;
 use crate::c2st::{C2stOptions, TwoSampleClassifier, c2st};
-use crate::compare::{Side, adjust, compare};
+use crate::compare::{Comparing, Side, adjust, compare};
 use crate::correlation::correlation_distance;
 use crate::error::ValidationError;
 use crate::features::{Calorimeter, Extraction, extract, voxel_inputs};
 use crate::gates::{GateRule, apply_gates, check_gates};
 use crate::metrics::{
-    C2stMetrics, DistanceMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics,
-    PlaneMetrics, Profiles, ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
+    C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics, PlaneMetrics, Profiles,
+    ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
 };
 use crate::modes::{ModesOptions, Points, mode_metrics};
-use crate::multivariate::{MIN_EVENTS, distances};
+use crate::multivariate::{Distances, MIN_EVENTS, distances};
+use crate::permutation::Permutations;
 use crate::plane::plane;
 use crate::profiles::{Showers, profiles};
 use crate::response::{ResponseSample, quantile_edges, response_metrics};
@@ -27,6 +29,9 @@ use crate::weights::EventWeights;
 
 /// Bins of incident energy if no edges are given: one per factor 2.5 between 0.5 and 50 GeV.
 pub const DEFAULT_RESPONSE_BINS: usize = 5;
+
+/// Permutations of events: p-values down to 0.001, each known to 0.007 at 0.05.
+pub const DEFAULT_PERMUTATIONS: usize = 999;
 
 /// What to compare and how.
 #[derive(Clone, Debug)]
@@ -46,6 +51,11 @@ pub struct ValidateOptions {
     pub threshold_mev: f32,
     /// Ascending edges of the bins of incident energy; `None` for [`DEFAULT_RESPONSE_BINS`] equally filled ones.
     pub response_edges: Option<Vec<f64>>,
+    /// How the bins of histograms are chosen.
+    pub binning: BinningRule,
+    /// Permutations of events behind p-values of features; 0 for none. At most 100,000 events of each sample are permuted, and of
+    /// features with several entries per event as many as have 1,000,000 entries.
+    pub permutations: usize,
     /// Modes to be counted in both samples.
     pub modes: Option<ModesOptions>,
     /// Divergence of the densities, which the maker of the candidate alone can work out; passed on to the metrics.
@@ -74,6 +84,8 @@ impl Default for ValidateOptions {
             weight: None,
             threshold_mev: 0.0,
             response_edges: None,
+            binning: BinningRule::default(),
+            permutations: DEFAULT_PERMUTATIONS,
             modes: None,
             kl: None,
             c2st: C2stOptions::default(),
@@ -236,7 +248,7 @@ impl<'a> Comparison<'a> {
         let samples = (&reference.extraction.sample, &candidate.extraction.sample);
         let seed = self.options.seed;
         let correlation_distance = correlation_distance(samples.0, samples.1, &reference.grouping, seed);
-        let [fpd, kpd] = self.distances()?;
+        let distances = self.distances()?;
         Ok(Metrics {
             schema_version: SCHEMA_VERSION,
             reference: reference.info(),
@@ -246,8 +258,11 @@ impl<'a> Comparison<'a> {
             global: GlobalMetrics {
                 c2st: Vec::new(),
                 correlation_distance,
-                fpd,
-                kpd,
+                fpd: distances.as_ref().map(|distances| distances.fpd),
+                kpd: distances.as_ref().map(|distances| distances.kpd),
+                neighbours: distances.as_ref().and_then(|distances| distances.neighbours),
+                mmd: distances.as_ref().and_then(|distances| distances.mmd),
+                sliced_wasserstein: distances.as_ref().and_then(|distances| distances.sliced_wasserstein),
                 modes: self.modes()?,
                 kl: self.options.kl,
             },
@@ -263,8 +278,11 @@ impl<'a> Comparison<'a> {
         let sides: Vec<_> = columns
             .map(|column| Ok((self.reference.side(column)?, self.candidate.side(column)?)))
             .collect::<Result<_, ValidationError>>()?;
-        let mut features: Vec<_> =
-            sides.into_par_iter().map(|(a, b)| compare(a, b, self.options.seed)).collect();
+        let ValidateOptions { binning, permutations, seed, .. } = *self.options;
+        let events = [&self.reference, &self.candidate].map(|loaded| loaded.table.events);
+        let permutations = Permutations::new(events, permutations, seed);
+        let how = Comparing { binning, permutations: permutations.as_ref(), seed };
+        let mut features: Vec<_> = sides.into_par_iter().map(|(a, b)| compare(a, b, how)).collect();
         adjust(&mut features);
         Ok(features)
     }
@@ -283,15 +301,15 @@ impl<'a> Comparison<'a> {
         )
     }
 
-    /// FPD and KPD of the observables.
-    fn distances(&self) -> Result<[Option<DistanceMetrics>; 2], ValidationError> {
-        let Some(view) = self.observables() else { return Ok([None; 2]) };
+    /// Distances of whole events in the observables; `None` with too few events.
+    fn distances(&self) -> Result<Option<Distances>, ValidationError> {
+        let Some(view) = self.observables() else { return Ok(None) };
         let reference = unweight(view.reference, &self.reference.table, self.options)?.inputs;
         let candidate = unweight(view.candidate, &self.candidate.table, self.options)?.inputs;
         if reference.nrows().min(candidate.nrows()) < MIN_EVENTS {
-            return Ok([None; 2]);
+            return Ok(None);
         }
-        Ok(distances(&reference, &candidate, self.options.seed)?.map(Some))
+        Ok(Some(distances(&reference, &candidate, self.options.seed)?))
     }
 
     fn profiles(&self) -> Option<Profiles> {

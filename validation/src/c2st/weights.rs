@@ -1,7 +1,8 @@
 //! Weights of events, from the probabilities that repetitions gave them.
 
 use super::repetition::Repetition;
-use crate::histogram::{Binning, Histogram};
+use crate::binning::Binning;
+use crate::histogram::Histogram;
 use crate::metrics::{HistogramPair, WeightMetrics};
 
 /// Weights shown: two decades to either side of 1.

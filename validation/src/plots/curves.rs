@@ -167,7 +167,7 @@ fn learning_rate(scene: &mut Scene, curves: &LearningCurves, x: Axis) {
 fn draw(scene: &mut Scene, panel: &Panel, points: &[Point], look: Look, pattern: &[f64]) {
     panel.curve(scene, points, 1.8, look.color, pattern);
     if points.len() <= 60 {
-        let points: Vec<Point2> = points.iter().map(|&(x, y)| Point2 { x, y, error: 0.0 }).collect();
+        let points: Vec<Point2> = points.iter().map(|&(x, y)| Point2::new(x, y, 0.0)).collect();
         panel.points(scene, &points, look);
     }
 }

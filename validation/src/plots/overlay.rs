@@ -26,24 +26,30 @@ pub(crate) struct Overlay<'a> {
     pub(crate) edges: &'a [f64],
     /// Where the candidate's points lie, one per bin.
     pub(crate) centers: Vec<f64>,
-    pub(crate) reference: Series<'a>,
-    pub(crate) candidate: Series<'a>,
+    pub(crate) reference: Series,
+    pub(crate) candidate: Series,
 }
 
-/// Contents and standard errors of the bins.
-#[derive(Clone, Copy)]
-pub(crate) struct Series<'a> {
-    pub(crate) values: &'a [f64],
-    pub(crate) errors: &'a [f64],
+/// Contents of the bins and the intervals of ±1 σ that error bars show.
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    pub(crate) values: Vec<f64>,
+    pub(crate) intervals: Vec<[f64; 2]>,
 }
 
-impl Series<'_> {
-    fn upper(&self) -> Vec<f64> {
-        self.values.iter().zip(self.errors).map(|(value, error)| value + error).collect()
+impl Series {
+    /// Contents with standard errors.
+    pub(crate) fn with_errors(values: Vec<f64>, errors: &[f64]) -> Self {
+        let intervals = values.iter().zip(errors).map(|(value, error)| [value - error, value + error]);
+        Self { intervals: intervals.collect(), values }
     }
 
     fn lower(&self) -> Vec<f64> {
-        self.values.iter().zip(self.errors).map(|(value, error)| value - error).collect()
+        self.intervals.iter().map(|ends| ends[0]).collect()
+    }
+
+    fn upper(&self) -> Vec<f64> {
+        self.intervals.iter().map(|ends| ends[1]).collect()
     }
 }
 
@@ -78,9 +84,9 @@ impl Overlay<'_> {
 
     fn draw_contents(&self, scene: &mut Scene, panel: &Panel) {
         let (upper, lower) = (self.reference.upper(), self.reference.lower());
-        panel.boxes(scene, self.edges, None, self.reference.values, GREY_FILL);
+        panel.boxes(scene, self.edges, None, &self.reference.values, GREY_FILL);
         panel.boxes(scene, self.edges, Some(&lower), &upper, GREY_BAND);
-        panel.steps(scene, self.edges, self.reference.values, 1.5, GREY_LINE);
+        panel.steps(scene, self.edges, &self.reference.values, 1.5, GREY_LINE);
         panel.points(scene, &self.candidate_points(), CANDIDATE);
         panel.frame(scene, false);
         panel.heading(scene, self.title, &self.note);
@@ -88,11 +94,12 @@ impl Overlay<'_> {
     }
 
     fn draw_ratio(&self, scene: &mut Scene, panel: &Panel, ratios: &[Point2]) {
-        let relative = |sign: f64| -> Vec<f64> {
-            let bins = self.reference.values.iter().zip(self.reference.errors);
-            bins.map(|(value, error)| if *value > 0.0 { 1.0 + sign * error / value } else { 1.0 }).collect()
+        let relative = |ends: Vec<f64>| -> Vec<f64> {
+            let bins = ends.iter().zip(&self.reference.values);
+            bins.map(|(end, value)| if *value > 0.0 { end / value } else { 1.0 }).collect()
         };
-        panel.boxes(scene, self.edges, Some(&relative(-1.0)), &relative(1.0), GREY_BAND);
+        let (lower, upper) = (relative(self.reference.lower()), relative(self.reference.upper()));
+        panel.boxes(scene, self.edges, Some(&lower), &upper, GREY_BAND);
         panel.horizontal(scene, 1.0);
         panel.points(scene, ratios, CANDIDATE);
         panel.frame(scene, true);
@@ -102,18 +109,20 @@ impl Overlay<'_> {
 
     /// Bins where neither sample has anything carry no point.
     fn candidate_points(&self) -> Vec<Point2> {
-        let bins = self.centers.iter().zip(self.candidate.values.iter().zip(self.candidate.errors));
-        bins.zip(self.reference.values)
+        let bins = self.centers.iter().zip(self.candidate.values.iter().zip(&self.candidate.intervals));
+        bins.zip(&self.reference.values)
             .filter(|((_, (value, _)), reference)| **value > 0.0 || (!self.log_y && **reference > 0.0))
-            .map(|((x, (y, error)), _)| Point2 { x: *x, y: *y, error: *error })
+            .map(|((x, (y, ends)), _)| Point2::within(*x, *y, *ends))
             .collect()
     }
 
     fn ratios(&self) -> Vec<Point2> {
-        let candidate = self.candidate.values.iter().zip(self.candidate.errors);
-        let bins = self.centers.iter().zip(candidate.zip(self.reference.values));
+        let candidate = self.candidate.values.iter().zip(&self.candidate.intervals);
+        let bins = self.centers.iter().zip(candidate.zip(&self.reference.values));
         bins.filter(|(_, (_, reference))| **reference > 0.0)
-            .map(|(x, ((y, error), reference))| Point2 { x: *x, y: y / reference, error: error / reference })
+            .map(|(x, ((y, ends), reference))| {
+                Point2::within(*x, y / reference, ends.map(|end| end / reference))
+            })
             .collect()
     }
 
@@ -126,7 +135,7 @@ impl Overlay<'_> {
         if !self.log_y {
             return Axis::linear(0.0, high).with_headroom(USED);
         }
-        let values = self.reference.values.iter().chain(self.candidate.values);
+        let values = self.reference.values.iter().chain(&self.candidate.values);
         let low = values.copied().filter(|value| *value > 0.0).fold(high, f64::min);
         let low = (0.4 * low).max(high * 10f64.powf(-DECADES));
         Axis::log(low, high).with_headroom(USED)
@@ -138,8 +147,8 @@ pub(crate) fn ratio_axis(ratios: &[Point2]) -> Axis {
     const HALF_RANGES: [f64; 8] = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5];
     let mut deviations: Vec<f64> = ratios
         .iter()
-        .filter(|ratio| ratio.y.is_finite() && ratio.error < 0.3)
-        .map(|ratio| (ratio.y - 1.0).abs() + ratio.error)
+        .filter(|ratio| ratio.y.is_finite() && ratio.error() < 0.3)
+        .map(|ratio| (ratio.y - 1.0).abs() + ratio.error())
         .collect();
     deviations.sort_by(f64::total_cmp);
     let needed = deviations.get(deviations.len() * 9 / 10).copied().unwrap_or(1.0);
@@ -155,12 +164,18 @@ mod tests {
 
     #[test]
     fn the_ratio_axis_follows_the_bulk_and_not_one_bad_bin() {
-        let point = |y| Point2 { x: 0.0, y, error: 0.01 };
+        let point = |y| Point2::new(0.0, y, 0.01);
         let mut ratios = vec![point(1.03); 30];
         ratios.push(point(9.0));
         let axis = ratio_axis(&ratios);
         assert!((axis.high() - 1.0575).abs() < 1e-9, "{axis:?}");
         assert_eq!(ratio_axis(&[]).high(), 2.0);
+    }
+
+    #[test]
+    fn error_bars_end_where_the_interval_does() {
+        let point = Point2::within(1.0, 4.0, [2.5, 7.0]);
+        assert_eq!((point.errors, point.error()), ([1.5, 3.0], 3.0));
     }
 
     #[test]

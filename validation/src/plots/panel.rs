@@ -25,12 +25,30 @@ pub(crate) struct Panel {
     pub(crate) y: Axis,
 }
 
-/// A series of points with errors, in data coordinates; not finite values are left out.
+/// A series of points with error bars, in data coordinates; not finite values are left out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point2 {
     pub(crate) x: f64,
     pub(crate) y: f64,
-    pub(crate) error: f64,
+    /// Length of the bar below and above.
+    pub(crate) errors: [f64; 2],
+}
+
+impl Point2 {
+    /// A point with a standard error.
+    pub(crate) fn new(x: f64, y: f64, error: f64) -> Self {
+        Self { x, y, errors: [error; 2] }
+    }
+
+    /// A point within the interval `ends`.
+    pub(crate) fn within(x: f64, y: f64, ends: [f64; 2]) -> Self {
+        Self { x, y, errors: [y - ends[0], ends[1] - y] }
+    }
+
+    /// The longer side of the bar.
+    pub(crate) fn error(&self) -> f64 {
+        self.errors[0].max(self.errors[1])
+    }
 }
 
 /// How a series looks.
@@ -179,8 +197,8 @@ impl Panel {
     /// Markers with vertical error bars, cut at the frame. A point beyond the frame becomes an arrowhead at its edge.
     pub(crate) fn points(&self, scene: &mut Scene, points: &[Point2], look: Look) {
         for point in points.iter().filter(|point| point.x.is_finite() && point.y.is_finite()) {
-            let (x, error) = (self.px(point.x), if point.error.is_finite() { point.error } else { 0.0 });
-            let (upper, lower) = (self.py(point.y + error), self.py(point.y - error));
+            let [below, above] = point.errors.map(|error| if error.is_finite() { error } else { 0.0 });
+            let (x, upper, lower) = (self.px(point.x), self.py(point.y + above), self.py(point.y - below));
             if upper < lower {
                 scene.line(vec![(x, upper), (x, lower)], 1.4, look.color);
             }

@@ -24,14 +24,14 @@ pub(super) fn draft(profiles: &Profiles, samples: [&SampleInfo; 2]) -> Option<Dr
         log_y: false,
         centers: centers(&edges, false),
         edges: &edges,
-        reference: Series {
-            values: &values(|layer| layer.reference.energy_mev),
-            errors: &values(|layer| layer.reference.energy_error_mev),
-        },
-        candidate: Series {
-            values: &values(|layer| layer.candidate.energy_mev),
-            errors: &values(|layer| layer.candidate.energy_error_mev),
-        },
+        reference: Series::with_errors(
+            values(|layer| layer.reference.energy_mev),
+            &values(|layer| layer.reference.energy_error_mev),
+        ),
+        candidate: Series::with_errors(
+            values(|layer| layer.candidate.energy_mev),
+            &values(|layer| layer.candidate.energy_error_mev),
+        ),
     };
     let (mut scene, panel) = overlay.draw();
     let keys = [Key::area(&samples[0].label), Key::points(&samples[1].label, CANDIDATE)];

@@ -76,7 +76,7 @@ fn scene(
     main.y_title(&mut scene, y_title, 72.0);
     let keys = [Key::points(&samples[0].label, REFERENCE), Key::points(&samples[1].label, CANDIDATE)];
     legend(&mut scene, (main.left + 390.0, main.top + 28.0), &keys);
-    let band: Vec<f64> = reference.iter().map(|point| point.error / point.y).collect();
+    let band: Vec<f64> = reference.iter().map(|point| point.error() / point.y).collect();
     for (bin, error) in bins.iter().zip(band).filter(|(_, error)| error.is_finite()) {
         ratio.boxes(
             &mut scene,
@@ -98,7 +98,7 @@ fn points(bins: &[ResponseBin], quantity: impl Fn(&ResponseBin) -> (f64, f64)) -
     bins.iter()
         .map(|bin| {
             let (y, error) = quantity(bin);
-            Point2 { x: bin.energy_mean, y, error }
+            Point2::new(bin.energy_mean, y, error)
         })
         .collect()
 }
@@ -107,10 +107,9 @@ fn ratios(reference: &[Point2], candidate: &[Point2]) -> Vec<Point2> {
     reference
         .iter()
         .zip(candidate)
-        .map(|(reference, candidate)| Point2 {
-            x: candidate.x,
-            y: candidate.y / reference.y,
-            error: (candidate.error / reference.y).abs(),
+        .map(|(reference, candidate)| {
+            let error = (candidate.error() / reference.y).abs();
+            Point2::new(candidate.x, candidate.y / reference.y, error)
         })
         .collect()
 }
@@ -124,7 +123,7 @@ fn energy_axis(bins: &[ResponseBin]) -> Axis {
 
 fn value_axis(reference: &[Point2], candidate: &[Point2]) -> Axis {
     let finite = || reference.iter().chain(candidate).filter(|point| point.y.is_finite());
-    let error = |point: &Point2| if point.error.is_finite() { point.error } else { 0.0 };
+    let error = |point: &Point2| if point.error().is_finite() { point.error() } else { 0.0 };
     let low = finite().map(|point| point.y - error(point)).fold(f64::INFINITY, f64::min);
     let high = finite().map(|point| point.y + error(point)).fold(f64::NEG_INFINITY, f64::max);
     let margin = 0.15 * (high - low).max(0.02 * high.abs());

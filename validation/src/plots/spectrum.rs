@@ -21,18 +21,19 @@ pub(super) fn draft(metrics: &FeatureMetrics, samples: [&SampleInfo; 2], section
     let unit = feature.unit.as_deref();
     let edges = &histogram.edges;
     let (low, high) = (edges.first().copied().unwrap_or(0.0), edges.last().copied().unwrap_or(1.0));
+    let widths = unequal_widths(edges, feature.log_x);
     let overlay = Overlay {
         title: &feature.label,
         note: format!("{} | {} events", count(samples[0].events), count(samples[1].events)),
         x_title: titled(&feature.label, unit),
-        y_title: if feature.per_event { "Fraction of events per bin" } else { "Entries per event and bin" },
+        y_title: &y_title(metrics, widths.is_some()),
         reference_label: &samples[0].label,
         x: Axis::new(low, high, feature.log_x),
         log_y: feature.log_y,
         edges,
         centers: centers(edges, feature.log_x),
-        reference: Series { values: &histogram.reference.values, errors: &histogram.reference.errors },
-        candidate: Series { values: &histogram.candidate.values, errors: &histogram.candidate.errors },
+        reference: series(&histogram.reference, widths.as_deref()),
+        candidate: series(&histogram.candidate, widths.as_deref()),
     };
     let (mut scene, panel) = overlay.draw();
     let notes = notes(metrics);
@@ -47,6 +48,45 @@ pub(super) fn draft(metrics: &FeatureMetrics, samples: [&SampleInfo; 2], section
         caption: caption(metrics, samples),
         section,
         scene,
+    }
+}
+
+/// Widths of bins as they appear on the axis, where they are not all the same: contents are then drawn as densities.
+fn unequal_widths(edges: &[f64], log: bool) -> Option<Vec<f64>> {
+    let width =
+        |pair: &[f64]| if log && pair[0] > 0.0 { (pair[1] / pair[0]).ln() } else { pair[1] - pair[0] };
+    let widths: Vec<f64> = edges.windows(2).map(width).collect();
+    widths.iter().any(|width| (width / widths[0] - 1.0).abs() > 1e-6).then_some(widths)
+}
+
+/// Contents of bins, divided by their widths where these are given.
+pub(super) fn series(contents: &HistogramContents, widths: Option<&[f64]>) -> Series {
+    let divisor = |bin: usize| widths.map_or(1.0, |widths| widths[bin]);
+    let values = contents.values.iter().enumerate().map(|(bin, value)| value / divisor(bin));
+    let intervals =
+        contents.intervals.iter().enumerate().map(|(bin, ends)| ends.map(|end| end / divisor(bin)));
+    Series { values: values.collect(), intervals: intervals.collect() }
+}
+
+fn y_title(metrics: &FeatureMetrics, density: bool) -> String {
+    let feature = &metrics.feature;
+    let per = match feature.unit.as_deref() {
+        _ if !density => {
+            return if feature.per_event {
+                "Fraction of events per bin"
+            } else {
+                "Entries per event and bin"
+            }
+            .into();
+        }
+        _ if feature.log_x => "e-fold".to_owned(),
+        Some(unit) => unit_text(unit).to_string(),
+        None => "unit".to_owned(),
+    };
+    if feature.per_event {
+        format!("Fraction of events per {per}")
+    } else {
+        format!("Entries per event and {per}")
     }
 }
 
@@ -95,7 +135,7 @@ fn notes(metrics: &FeatureMetrics) -> [String; 3] {
             "KS = {} (floor {}){}",
             significant(ks.statistic, 2),
             significant(ks.floor, 2),
-            p(ks.p_value)
+            p(ks.p_value.or(metrics.permutation.map(|permutation| permutation.ks)))
         ),
         format!("χ²/ndf = {:.1}/{}{}", chi2.statistic, chi2.ndf, p(chi2.p_value)),
         format!(
@@ -108,7 +148,29 @@ fn notes(metrics: &FeatureMetrics) -> [String; 3] {
 
 fn caption(metrics: &FeatureMetrics, samples: [&SampleInfo; 2]) -> String {
     format!(
-        "{}: {} (grey, band: statistical error) and {} (points); below, their ratio. Shares in the legend lie outside the bins.",
+        "{}: {} (grey, band: central interval of ±1 σ) and {} (points); below, their ratio. Shares in the legend lie outside the bins.",
         metrics.feature.label, samples[0].label, samples[1].label
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_of_unequal_bins_are_divided_by_their_widths() {
+        let contents = HistogramContents {
+            values: vec![0.5, 0.5],
+            errors: vec![0.1; 2],
+            intervals: vec![[0.4, 0.7]; 2],
+            underflow: 0.0,
+            overflow: 0.0,
+            entries: 50,
+        };
+        let drawn = |edges: &[f64], log| series(&contents, unequal_widths(edges, log).as_deref());
+        assert_eq!(drawn(&[0.0, 1.0, 2.0], false).values, [0.5, 0.5]);
+        assert_eq!(drawn(&[1.0, 10.0, 100.0], true).values, [0.5, 0.5]);
+        let unequal = drawn(&[0.0, 1.0, 5.0], false);
+        assert_eq!((unequal.values, unequal.intervals), (vec![0.5, 0.125], vec![[0.4, 0.7], [0.1, 0.175]]));
+    }
 }

@@ -5,8 +5,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::scene::{Scene, Shape};
 use super::*;
+use crate::histogram::Content;
 use crate::metrics::*;
 use crate::sample::Feature;
+use crate::statistics::poisson_interval;
 
 /// A normally distributed number (Box and Muller 1958).
 fn normal(random: &mut ChaCha8Rng) -> f64 {
@@ -20,6 +22,12 @@ fn contents(values: &[f64], edges: &[f64], events: f64) -> HistogramContents {
     HistogramContents {
         values: counts.iter().map(|count| count / events).collect(),
         errors: counts.iter().map(|count| count.sqrt() / events).collect(),
+        intervals: counts
+            .iter()
+            .map(|&count| {
+                poisson_interval(Content { sumw: count, sumw2: count }, 1.0).map(|end| end / events)
+            })
+            .collect(),
         underflow: inside(f64::NEG_INFINITY, edges[0]) / events,
         overflow: inside(edges[edges.len() - 1], f64::INFINITY) / events,
         entries: values.len() as u64,
@@ -55,6 +63,13 @@ fn feature(feature: Feature, range: (f64, f64), draw: impl Fn(f64) -> f64, event
         anderson_darling: TestMetrics { statistic: 2.9, p_value },
         cramer_von_mises: TestMetrics { statistic: 0.5, p_value },
         chi2: Chi2Metrics { statistic: 52.3, ndf: 44, p_value },
+        permutation: Some(PermutationMetrics {
+            permutations: 999,
+            events: [12_500; 2],
+            ks: 0.037,
+            anderson_darling: 0.031,
+            energy_distance: 0.028,
+        }),
         adjusted: p_value.map(|p| AdjustedPValues { holm: 4.0 * p, benjamini_hochberg: 2.0 * p }),
         wasserstein: WassersteinMetrics { value: 0.00213, error: 0.00041, floor: 0.00198 },
         separation_power: Floored { value: 0.0021, floor: 0.0018 },
@@ -183,10 +198,24 @@ fn weights() -> HistogramPair {
     let bell = |center: f64| {
         let values: Vec<f64> =
             (-20..20).map(|i| 0.2 * (-0.1 * (f64::from(i) - center).powi(2)).exp()).collect();
-        let errors = values.iter().map(|value| 0.01 * value.sqrt()).collect();
-        HistogramContents { values, errors, underflow: 0.0, overflow: 0.001, entries: 12_500 }
+        let errors: Vec<f64> = values.iter().map(|value| 0.01 * value.sqrt()).collect();
+        let intervals =
+            values.iter().zip(&errors).map(|(value, error)| [value - error, value + error]).collect();
+        HistogramContents { values, errors, intervals, underflow: 0.0, overflow: 0.001, entries: 12_500 }
     };
     HistogramPair { edges, reference: bell(0.5), candidate: bell(-0.5) }
+}
+
+fn neighbours() -> NeighbourMetrics {
+    let figure = |value, floor| DistanceMetrics { value, error: 0.004, floor, floor_error: 0.003 };
+    NeighbourMetrics {
+        neighbours: 5,
+        events: 1250,
+        precision: figure(0.812, 0.831),
+        recall: figure(0.806, 0.829),
+        density: figure(0.951, 0.998),
+        coverage: figure(0.940, 0.968),
+    }
 }
 
 fn profiles() -> Profiles {
@@ -307,6 +336,14 @@ pub(crate) fn example() -> Metrics {
             correlation_distance: Some(Floored { value: 0.013, floor: 0.009 }),
             fpd: Some(DistanceMetrics { value: 0.0021, error: 0.0003, floor: 0.0004, floor_error: 0.0001 }),
             kpd: Some(DistanceMetrics { value: 3e-5, error: 4e-5, floor: -1e-6, floor_error: 3e-5 }),
+            neighbours: Some(neighbours()),
+            mmd: Some(DistanceMetrics { value: 4e-4, error: 2e-4, floor: 1e-5, floor_error: 2e-4 }),
+            sliced_wasserstein: Some(DistanceMetrics {
+                value: 0.011,
+                error: 0.002,
+                floor: 0.006,
+                floor_error: 0.0003,
+            }),
             modes: Some(modes()),
             kl: Some(KlMetrics { value: 0.021, error: 0.004 }),
         },

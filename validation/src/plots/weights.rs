@@ -3,10 +3,10 @@
 use super::Draft;
 use super::axis::Axis;
 use super::format::{count, percent, significant};
-use super::overlay::{Overlay, Series, centers};
+use super::overlay::{Overlay, centers};
 use super::panel::NOTE_SIZE;
 use super::scene::{Anchor, GREY_TEXT};
-use super::spectrum::sample_legend;
+use super::spectrum::{sample_legend, series};
 use crate::metrics::{C2stMetrics, SampleInfo};
 
 /// The figure of one classifier.
@@ -24,8 +24,8 @@ pub(super) fn draft(c2st: &C2stMetrics, samples: [&SampleInfo; 2]) -> Draft {
         log_y: true,
         edges,
         centers: centers(edges, true),
-        reference: Series { values: &histogram.reference.values, errors: &histogram.reference.errors },
-        candidate: Series { values: &histogram.candidate.values, errors: &histogram.candidate.errors },
+        reference: series(&histogram.reference, None),
+        candidate: series(&histogram.candidate, None),
     };
     let (mut scene, panel) = overlay.draw();
     sample_legend(&mut scene, &panel, histogram, samples);

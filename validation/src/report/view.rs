@@ -4,6 +4,7 @@ use minijinja::Value;
 use serde::Serialize;
 
 use super::ReportContext;
+use crate::figures::OF_EVENTS;
 use crate::metrics::{
     Bound, Estimate, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, ResponseBin, ResponseMetrics,
     SampleInfo, Share, Verdict,
@@ -133,15 +134,14 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         value: significant(distance.value, 2),
         note: format!("floor {}; root mean square over pairs of features", significant(distance.floor, 2)),
     }));
-    for (name, distance) in
-        [("Fréchet physics distance", metrics.global.fpd), ("Kernel physics distance", metrics.global.kpd)]
-    {
-        cards.extend(distance.map(|distance| CardView {
-            name: name.into(),
+    cards.extend(OF_EVENTS.iter().filter_map(|(_, title, figure)| {
+        let distance = figure(&metrics.global)?;
+        Some(CardView {
+            name: (*title).into(),
             value: with_error(distance.value, distance.error),
             note: format!("floor {}; of the observables", with_error(distance.floor, distance.floor_error)),
-        }));
-    }
+        })
+    }));
     cards.extend(worst(metrics, "Largest KS", |feature| (feature.ks.statistic, feature.ks.floor)));
     cards.extend(smallest_p_value(metrics));
     cards.extend(worst(metrics, "Largest separation power", |feature| {
@@ -314,7 +314,9 @@ fn cells(feature: &FeatureMetrics) -> Vec<CellView> {
     let (wasserstein, separation) = (&feature.wasserstein, &feature.separation_power);
     let mut cells = Vec::with_capacity(12);
     cells.extend(CellView::pair(significant(ks.statistic, 2), ks.statistic, ks.floor));
-    cells.push(CellView::probability(ks.p_value));
+    // By permutation where entries are correlated, which the formula does not know.
+    let by_permutation = feature.permutation.map(|permutation| permutation.ks);
+    cells.push(CellView::probability(ks.p_value.or(by_permutation)));
     let reduced = chi2.statistic / chi2.ndf as f64;
     cells.push(CellView::new(format!("{:.1}/{}", chi2.statistic, chi2.ndf), reduced));
     cells.push(CellView::probability(chi2.p_value));

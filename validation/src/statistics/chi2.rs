@@ -75,7 +75,7 @@ fn merge(a: &[Content], b: &[Content]) -> Vec<(Content, Content)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::histogram::Binning;
+    use crate::binning::Binning;
 
     fn histogram(contents: &[(f64, u32)]) -> Histogram {
         let mut histogram = Histogram::new(Binning::linear(0.0, 3.0, 3));

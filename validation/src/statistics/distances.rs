@@ -37,9 +37,21 @@ pub fn wasserstein(a: &Ordered, b: &Ordered) -> f64 {
 /// Wasserstein-1 distance and its standard error from the delete-one-group jackknife,
 /// `σ² = (k−1)/k Σ_g (W_g − W̄)²`, where `W_g` leaves the events of group g out of both samples.
 ///
-/// All replicates are made in one pass: without group g the distribution function is
-/// `(ΣF − F_g)/(Σw − w_g)`.
+/// The replicates are those of [`wasserstein_without_groups`].
 pub fn wasserstein_with_error(a: &Ordered, b: &Ordered) -> (f64, f64) {
+    (wasserstein(a, b), jackknife_error(&wasserstein_without_groups(a, b)))
+}
+
+/// Standard error of an estimate from its replicates.
+pub(crate) fn jackknife_error(replicates: &[f64; GROUPS]) -> f64 {
+    let k = GROUPS as f64;
+    let mean = replicates.iter().sum::<f64>() / k;
+    ((k - 1.0) / k * replicates.iter().map(|w| (w - mean).powi(2)).sum::<f64>()).sqrt()
+}
+
+/// Wasserstein-1 distances without the events of each group, all in one pass: the distribution function without group g is
+/// `(ΣF − F_g)/(Σw − w_g)`.
+pub(crate) fn wasserstein_without_groups(a: &Ordered, b: &Ordered) -> [f64; GROUPS] {
     let (mut f, mut g) = (Replicates::new(a), Replicates::new(b));
     let mut distances = [0.0; GROUPS];
     let mut previous = 0.0;
@@ -52,10 +64,7 @@ pub fn wasserstein_with_error(a: &Ordered, b: &Ordered) -> (f64, f64) {
         in_b.for_each(|i| g.add(b.group(i), b.weight(i)));
         previous = value;
     });
-    let k = GROUPS as f64;
-    let mean = distances.iter().sum::<f64>() / k;
-    let variance = (k - 1.0) / k * distances.iter().map(|w| (w - mean).powi(2)).sum::<f64>();
-    (wasserstein(a, b), variance.sqrt())
+    distances
 }
 
 /// Running distribution functions of a sample without each of the groups.

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::histogram::{Binning, Histogram};
+use crate::binning::Binning;
+use crate::histogram::{Content, Histogram};
 use crate::sample::FeatureColumn;
 use crate::testing::{column, weighted};
 
@@ -16,6 +17,8 @@ struct Golden {
     counts: Vec<CountsCase>,
     weighted_counts: Vec<WeightedCase>,
     auc: Vec<AucCase>,
+    exact_ks: Vec<(usize, usize, f64, f64)>,
+    poisson_intervals: Vec<[f64; 4]>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +125,32 @@ fn ks_p_values_approach_the_exact_ones() {
         let Some(exact) = case.ks_p_exact else { continue };
         let found = ks_p_value(case.ks, case.a.len() as f64, case.b.len() as f64);
         assert!((found - exact).abs() < 0.02, "{}: {found} instead of {exact}", case.name);
+    }
+}
+
+#[test]
+fn exact_ks_p_values() {
+    // Relative however small they are.
+    let close = |name: &str, found: f64, expected: f64| {
+        assert!((found / expected - 1.0).abs() < 1e-9, "{name}: {found} instead of {expected}");
+    };
+    for case in golden().samples.iter().filter(|case| case.weights_a.is_none()) {
+        let expected = case.ks_p_exact.expect("scipy's exact p-value");
+        close(&case.name, ks_exact_p_value(case.ks, case.a.len(), case.b.len()), expected);
+    }
+    for (n, m, distance, expected) in golden().exact_ks {
+        for (n, m) in [(n, m), (m, n)] {
+            close(&format!("{n}, {m}, {distance}"), ks_exact_p_value(distance, n, m), expected);
+        }
+    }
+}
+
+#[test]
+fn poisson_intervals() {
+    for [sumw, sumw2, low, high] in golden().poisson_intervals {
+        let found = poisson_interval(Content { sumw, sumw2 }, 1.0);
+        close(&format!("{sumw}, {sumw2}"), found[0], low, 1e-9);
+        close(&format!("{sumw}, {sumw2}"), found[1], high, 1e-9);
     }
 }
 

@@ -85,6 +85,11 @@ impl Ordered {
         &self.values
     }
 
+    /// Whether the values have weights of their own.
+    pub fn is_weighted(&self) -> bool {
+        !self.weights.is_empty()
+    }
+
     /// Weight of the `i`-th value.
     pub fn weight(&self, i: usize) -> f64 {
         self.weights.get(i).map_or(1.0, |&weight| f64::from(weight))
@@ -110,7 +115,7 @@ impl Ordered {
 }
 
 /// Integer that sorts as the value does, with −0 before +0.
-fn sort_key(value: f32) -> u64 {
+pub(crate) fn sort_key(value: f32) -> u64 {
     let bits = value.to_bits();
     u64::from(if bits >> 31 == 1 { !bits } else { bits | 1 << 31 })
 }

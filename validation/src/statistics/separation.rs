@@ -28,7 +28,7 @@ fn fractions(a: &Histogram, b: &Histogram) -> impl Iterator<Item = (f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::histogram::Binning;
+    use crate::binning::Binning;
     use crate::testing::{column, weighted};
 
     #[test]

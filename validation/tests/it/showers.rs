@@ -111,6 +111,23 @@ fn two_percent_more_energy_is_found() {
 }
 
 #[test]
+fn a_resolution_worse_by_ten_percent_is_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let reference = toy::dataset(folder.path(), "a.parquet", toy::truth(1, 8000));
+    let wider = toy::Recipe { spread: 1.1, ..toy::truth(2, 8000) };
+    let gates = vec![gate("response.mean_deviation", 0.01), gate("response.resolution_deviation", 0.05)];
+    let options = ValidateOptions { gates, ..toy::options() };
+    let metrics = compare(&reference, &toy::dataset(folder.path(), "b.parquet", wider), &options);
+    assert_eq!(metrics.gates.iter().map(|gate| gate.passed).collect::<Vec<_>>(), [true, false]);
+    let response = feature(&metrics, "response");
+    assert!(response.anderson_darling.p_value < Some(1e-3), "{response:?}");
+    let permutation = response.permutation.expect("some permutations");
+    assert!(permutation.anderson_darling <= 0.002, "{permutation:?}");
+    // The incident energies are as they were.
+    assert!(feature(&metrics, "incident_energy").anderson_darling.p_value > Some(1e-3));
+}
+
+#[test]
 fn weight_two_counts_as_a_doubled_row() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let other = toy::showers(toy::truth(5, 900));

@@ -22,11 +22,13 @@ pub(crate) struct Recipe {
     pub(crate) events: usize,
     /// Factor on all energies.
     pub(crate) scale: f32,
+    /// Factor on the fluctuation of all voxels.
+    pub(crate) spread: f32,
     pub(crate) geometry: bool,
 }
 
 pub(crate) fn truth(seed: u64, events: usize) -> Recipe {
-    Recipe { seed, events, scale: 1.0, geometry: true }
+    Recipe { seed, events, scale: 1.0, spread: 1.0, geometry: true }
 }
 
 pub(crate) fn geometry() -> Geometry {
@@ -42,8 +44,9 @@ pub(crate) fn showers(recipe: Recipe) -> Events {
     let mut rng = random::stream(recipe.seed, "toy", 0);
     let n = recipe.events;
     let mut normal = |scale: f32| -> f32 { scale * rng.sample::<f32, _>(StandardNormal) };
-    let mut voxels =
-        Array2::from_shape_fn((n, SHARES.len()), |(_, k)| SHARES[k] * (1.0 + normal(SPREAD)).max(0.0));
+    let mut voxels = Array2::from_shape_fn((n, SHARES.len()), |(_, k)| {
+        SHARES[k] * (1.0 + normal(SPREAD * recipe.spread)).max(0.0)
+    });
     let momentum = Array2::from_shape_fn((n, 3), |_| normal(1.0));
     let mut rng = random::stream(recipe.seed, "toy", 1);
     let incident = Array2::from_shape_fn((n, 1), |_| 1e3 * 100.0_f32.powf(rng.r#gen()));

@@ -1,5 +1,5 @@
-//! Distances of whole events, as the JetNet library defines them (Kansal et al. 2023, arXiv:2211.10295): Fréchet physics
-//! distance, FPD, and kernel physics distance, KPD.
+//! The distances of the JetNet library (Kansal et al. 2023, arXiv:2211.10295): Fréchet physics distance, FPD, and kernel physics
+//! distance, KPD.
 //!
 //! Features x of both samples `[events, features]` are divided by the largest |x| of the reference. Then
 //!
@@ -42,15 +42,12 @@ const KERNEL_BATCHES: u64 = 10;
 const ONE_SIGMA: [f64; 2] = [0.16275, 0.83725];
 /// Rows that are worked on together.
 const ROWS: usize = 1024;
-/// Fewest events of which halves still have covariances.
-pub(crate) const MIN_EVENTS: usize = 4;
-
 /// FPD and KPD of the features of two samples, with the same of disjoint halves of the reference. Both need
-/// [`MIN_EVENTS`].
+/// [`MIN_EVENTS`](super::MIN_EVENTS).
 ///
 /// # Errors
 /// When the eigenvalues of a covariance cannot be found.
-pub(crate) fn distances(
+pub(super) fn fpd_and_kpd(
     reference: &Array2<f32>,
     candidate: &Array2<f32>,
     seed: u64,
@@ -265,7 +262,7 @@ mod tests {
     }
 
     fn golden() -> Golden {
-        serde_json::from_str(include_str!("../golden/multivariate.json"))
+        serde_json::from_str(include_str!("../../golden/multivariate.json"))
             .expect("multivariate.py writes this form")
     }
 
@@ -306,7 +303,7 @@ mod tests {
     #[test]
     fn constants_have_the_distances_of_jetnet() {
         let (twos, zeros) = (Array2::from_elem((200, 2), 2.0f32), Array2::zeros((200, 2)));
-        let [fpd_found, kpd_found] = distances(&twos, &zeros, 1).unwrap();
+        let [fpd_found, kpd_found] = fpd_and_kpd(&twos, &zeros, 1).unwrap();
         close(fpd_found.value, 2.0);
         close(kpd_found.value, 15.0);
         assert_eq!((fpd_found.floor, kpd_found.floor), (0.0, 0.0));
@@ -342,7 +339,7 @@ mod tests {
 
     #[test]
     fn truth_against_truth_is_at_the_floor() {
-        let [fpd, kpd] = distances(&normal(4000, 0.0, 1), &normal(4000, 0.0, 2), 5).unwrap();
+        let [fpd, kpd] = fpd_and_kpd(&normal(4000, 0.0, 1), &normal(4000, 0.0, 2), 5).unwrap();
         for found in [fpd, kpd] {
             let excess = found.value - found.floor;
             assert!(
@@ -350,7 +347,7 @@ mod tests {
                 "{found:?}"
             );
         }
-        let [fpd, kpd] = distances(&normal(4000, 0.0, 1), &normal(4000, 0.3, 2), 5).unwrap();
+        let [fpd, kpd] = fpd_and_kpd(&normal(4000, 0.0, 1), &normal(4000, 0.3, 2), 5).unwrap();
         assert!(fpd.value > 5.0 * fpd.floor && kpd.value > 5.0 * kpd.floor, "{fpd:?} {kpd:?}");
     }
 }
