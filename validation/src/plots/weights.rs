@@ -2,7 +2,7 @@
 
 use super::Draft;
 use super::axis::Axis;
-use super::format::{count, percent, significant};
+use super::format::{count, significant};
 use super::overlay::{Overlay, centers};
 use super::panel::NOTE_SIZE;
 use super::scene::{Anchor, GREY_TEXT};
@@ -30,7 +30,7 @@ pub(super) fn draft(c2st: &C2stMetrics, samples: [&SampleInfo; 2]) -> Draft {
     let (mut scene, panel) = overlay.draw();
     sample_legend(&mut scene, &panel, histogram, samples);
     let notes = [
-        format!("left of the events' power: {}", percent(c2st.weights.effective)),
+        format!("effective events with weights: {:.0}%", 100.0 * c2st.weights.effective),
         format!("Jensen–Shannon: {} bit", significant(c2st.jensen_shannon.value, 2)),
     ];
     for (row, note) in notes.iter().enumerate() {

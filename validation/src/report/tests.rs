@@ -27,6 +27,12 @@ static REPORT: LazyLock<(String, Vec<Figure>)> = LazyLock::new(|| {
 });
 
 #[test]
+fn the_font_of_the_figures_is_in_the_page() {
+    let (page, _) = &*REPORT;
+    assert!(page.contains(&format!("base64,{}", BASE64.encode(FONT))), "escaped, it could not be read");
+}
+
+#[test]
 fn the_verdict_names_what_failed_before_anything_else() {
     let (page, _) = &*REPORT;
     let position = |text: &str| page.find(text).unwrap_or_else(|| panic!("the page lacks “{text}”"));
