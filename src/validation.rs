@@ -8,7 +8,8 @@ use simile_data::DataConfig;
 use simile_data::preprocessing::{PreprocessingConfig, Step};
 use simile_validation::c2st::C2stOptions;
 use simile_validation::{
-    BinningRule, DEFAULT_PERMUTATIONS, GateError, GateRule, ModesOptions, ValidateOptions, read_gates,
+    BinningRule, DEFAULT_PERMUTATIONS, GateError, GateRule, ModesOptions, ObservableSet, ValidateOptions,
+    read_gates,
 };
 
 use crate::config::ConfigError;
@@ -42,6 +43,8 @@ pub struct ValidationConfig {
     /// Voxels below this energy count as empty, in both samples; in a run that of the `layer_energies` step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold_mev: Option<f64>,
+    /// The shower observables that the classifier, FPD, KPD and the other distances of whole events are given.
+    pub observables: ObservableSet,
     /// Edges of the bins of incident energy for response and resolution; by default 5 equally filled bins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_edges: Option<Vec<f64>>,
@@ -80,6 +83,7 @@ impl Default for ValidationConfig {
             conditions: Vec::new(),
             weight: None,
             threshold_mev: None,
+            observables: ObservableSet::default(),
             response_edges: None,
             binning: BinningRule::default(),
             permutations: DEFAULT_PERMUTATIONS,
@@ -214,6 +218,7 @@ impl ValidationConfig {
             conditions: self.conditions.clone(),
             weight: self.weight.clone(),
             threshold_mev: self.threshold_mev.unwrap_or(0.0) as f32,
+            observables: self.observables,
             response_edges: self.response_edges.clone(),
             binning: self.binning,
             permutations: self.permutations,

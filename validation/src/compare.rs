@@ -18,6 +18,8 @@ use crate::statistics::{
 
 /// Divisions into halves over which a floor is averaged; more would only repeat the same events.
 pub(crate) const FLOOR_SPLITS: u64 = 10;
+/// Entries whose halves are compared; of larger samples, evenly drawn events with as many.
+const FLOOR_ENTRIES: usize = 400_000;
 
 /// One sample of a feature with what all features of the sample share.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +57,9 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, how: Comparing<'
     let (histogram_a, histogram_b) =
         (sum(&binning, &groups, |_| true), Histogram::of(&binning, candidate.column));
     let (size_a, size_b) = (a.effective_entries(), b.effective_entries());
+    let parent = Parent { ordered: &a, binning: &binning, groups: &groups };
     let ((value, error), floors) =
-        rayon::join(|| wasserstein_with_error(&a, &b), || Floors::of(&a, &binning, &groups, size_b, seed));
+        rayon::join(|| wasserstein_with_error(&a, &b), || Floors::of(parent, reference, size_b, seed));
     let statistic = kolmogorov_smirnov(&a, &b);
     let ks_p = ks_test(statistic, &a, &b);
     let squares = quadratic(&a, &b);
@@ -128,16 +131,24 @@ struct Floors {
     jensen_shannon: f64,
 }
 
+/// The sample whose halves are compared.
+#[derive(Clone, Copy)]
+struct Parent<'a> {
+    ordered: &'a Ordered,
+    binning: &'a Binning,
+    groups: &'a [Histogram],
+}
+
 impl Floors {
-    fn of(
-        reference: &Ordered,
-        binning: &Binning,
-        groups: &[Histogram],
-        candidate_size: f64,
-        seed: u64,
-    ) -> Self {
-        let size = reduced_size(reference.effective_entries(), candidate_size);
-        let split = |index| Self::of_halves(reference, binning, groups, size, Grouping::halves(seed, index));
+    fn of(all: Parent<'_>, reference: Side<'_>, candidate_size: f64, seed: u64) -> Self {
+        let size = all.ordered.effective_entries();
+        // Floors of more events would only be better known than anybody needs.
+        let stride = all.ordered.values().len().div_ceil(FLOOR_ENTRIES);
+        let some = (stride > 1).then(|| Ordered::every(stride, reference.column, reference.grouping));
+        let parent = Parent { ordered: some.as_ref().unwrap_or(all.ordered), ..all };
+        let part = parent.ordered.effective_entries() / size;
+        let size = reduced_size(size, candidate_size);
+        let split = |index| Self::of_halves(parent, part, size, Grouping::halves(seed, index));
         let splits: Vec<Self> = (0..FLOOR_SPLITS).into_par_iter().map(split).collect();
         let mean = |figure: fn(&Self) -> f64| splits.iter().map(figure).sum::<f64>() / FLOOR_SPLITS as f64;
         Self {
@@ -149,15 +160,11 @@ impl Floors {
         }
     }
 
-    /// Distances of the groups marked `first` from the others; none where one of the halves is empty.
-    fn of_halves(
-        reference: &Ordered,
-        binning: &Binning,
-        groups: &[Histogram],
-        size: f64,
-        first: [bool; Grouping::GROUPS],
-    ) -> Self {
-        let (a, b) = (reference.filter(&first), reference.filter(&first.map(|kept| !kept)));
+    /// Distances of the groups marked `first` from the others; none where one of the halves is empty. The values are `part` of those in the
+    /// histograms.
+    fn of_halves(parent: Parent<'_>, part: f64, size: f64, first: [bool; Grouping::GROUPS]) -> Self {
+        let Parent { ordered, binning, groups } = parent;
+        let (a, b) = (ordered.filter(&first), ordered.filter(&first.map(|kept| !kept)));
         if a.sum_of_weights() <= 0.0 || b.sum_of_weights() <= 0.0 {
             return Self::default();
         }
@@ -166,9 +173,9 @@ impl Floors {
         Self {
             ks: kolmogorov_smirnov(&a, &b) * shrink.sqrt(),
             wasserstein: wasserstein(&a, &b) * shrink.sqrt(),
-            separation_power: separation_power(&histograms.0, &histograms.1) * shrink,
+            separation_power: separation_power(&histograms.0, &histograms.1) * shrink / part,
             energy_distance: quadratic(&a, &b).energy_distance * shrink.sqrt(),
-            jensen_shannon: jensen_shannon(&histograms.0, &histograms.1) * shrink,
+            jensen_shannon: jensen_shannon(&histograms.0, &histograms.1) * shrink / part,
         }
     }
 }

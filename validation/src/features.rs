@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use simile_physics::Geometry;
 use simile_physics::shower::{ShowerObservables, cell_energies};
 
@@ -18,6 +20,23 @@ const MAX_ELEMENTS: usize = 32;
 const LOG_RANGE: f32 = 30.0;
 /// Layer energies below 1 keV count as 1 keV in the classifier's logarithms if no higher threshold is set.
 const MIN_ENERGY_MEV: f32 = 1e-3;
+/// Added to energies in MeV before the CaloChallenge takes their logarithm.
+const CALO_CHALLENGE_OFFSET_MEV: f32 = 1e-8;
+/// The CaloChallenge's unit of centres and widths.
+const CALO_CHALLENGE_LENGTH_MM: f32 = 100.0;
+
+/// The shower observables that classifiers and distances of whole events are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ObservableSet {
+    /// Total and layer energies over the incident one, response, depth, radii and radial widths: what does not depend on the direction of a
+    /// shower about its axis.
+    #[default]
+    Core,
+    /// Those of the CaloChallenge (arXiv:2410.21611), scaled as its evaluate.py does: 30 for photons of its data set 1, 46 for pions, 362 for data
+    /// sets 2 and 3.
+    CaloChallenge,
+}
 
 /// Everything derived from one sample.
 pub(crate) struct Extraction {
@@ -30,15 +49,17 @@ pub(crate) struct Extraction {
 /// Showers of one calorimeter.
 pub(crate) struct Calorimeter {
     observables: ShowerObservables,
+    set: ObservableSet,
     threshold_mev: f32,
     response: usize,
 }
 
 impl Calorimeter {
-    pub(crate) fn new(geometry: &Geometry, threshold_mev: f32) -> Self {
+    /// Of which classifiers and distances are given `set`.
+    pub(crate) fn new(geometry: &Geometry, set: ObservableSet, threshold_mev: f32) -> Self {
         let observables = ShowerObservables::new(geometry);
         let response = observables.observables().iter().position(|observable| observable.name == "response");
-        Self { response: response.expect("every geometry has a response"), observables, threshold_mev }
+        Self { response: response.expect("every geometry has a response"), observables, set, threshold_mev }
     }
 
     /// Observables `[events, observables]`.
@@ -52,6 +73,31 @@ impl Calorimeter {
             result.assign(&self.observables.compute(voxels, incident.into()));
         });
         result
+    }
+
+    /// The columns of `set`, scaled to order one.
+    fn inputs(&self, observables: &Array2<f32>, incident: &[f32]) -> Vec<Vec<f32>> {
+        let floor = self.threshold_mev.max(MIN_ENERGY_MEV);
+        let columns = match self.set {
+            ObservableSet::Core => self.observables.core(),
+            ObservableSet::CaloChallenge => self.observables.calo_challenge(),
+        };
+        let scaled = columns.iter().map(|&column| {
+            let unit = self.observables.observables()[column].unit;
+            let scale = |value: f32, incident: f32| match (self.set, unit) {
+                (ObservableSet::Core, Some("MeV")) => (value.max(floor) / incident).log10(),
+                (ObservableSet::CaloChallenge, Some("MeV")) => (value + CALO_CHALLENGE_OFFSET_MEV).log10(),
+                (ObservableSet::CaloChallenge, Some("mm")) => value / CALO_CHALLENGE_LENGTH_MM,
+                _ => value,
+            };
+            observables
+                .column(column)
+                .iter()
+                .zip(incident)
+                .map(|(&v, &incident)| scale(v, incident))
+                .collect()
+        });
+        scaled.collect()
     }
 
     fn columns(&self, observables: &Array2<f32>, weights: Option<&Vec<f32>>) -> Vec<FeatureColumn> {
@@ -170,9 +216,8 @@ impl Extraction {
         Some(self.observables.as_ref()?.column(calorimeter.response).to_vec())
     }
 
-    /// Inputs of the classifier on observables, `[events, inputs]`: the core observables, with energies E as
-    /// `log10(max(E, threshold)/E_incident)`, which is of order one at every incident energy; the other compared
-    /// columns and the conditions as they are; and `log10 E_incident`. `None` if there is nothing but conditions.
+    /// Inputs of the classifier on observables, `[events, inputs]`: the chosen [set](ObservableSet) of shower observables; the other
+    /// compared columns and the conditions as they are; and `log10 E_incident`. `None` if there is nothing but conditions.
     pub(crate) fn observable_inputs(
         &self,
         table: &Table,
@@ -182,15 +227,7 @@ impl Extraction {
         if let (Some(calorimeter), Some(observables), Some(incident)) =
             (calorimeter, &self.observables, &table.incident)
         {
-            let floor = calorimeter.threshold_mev.max(MIN_ENERGY_MEV);
-            for &core in calorimeter.observables.core() {
-                let energy = calorimeter.observables.observables()[core].unit == Some("MeV");
-                let values = observables.column(core).into_iter().zip(incident);
-                let input = |(&value, incident): (&f32, &f32)| {
-                    if energy { (value.max(floor) / incident).log10() } else { value }
-                };
-                inputs.push(values.map(input).collect());
-            }
+            inputs.extend(calorimeter.inputs(observables, incident));
         }
         inputs.extend(
             table.columns.iter().flat_map(|(_, matrix)| matrix.columns().into_iter().map(|c| c.to_vec())),

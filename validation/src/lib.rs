@@ -37,6 +37,7 @@ mod weights;
 pub use binning::{Binning, BinningRule};
 pub use c2st::{C2st, C2stError, C2stOptions, ClassifierError, Labelled, Scorer, TwoSampleClassifier, c2st};
 pub use error::ValidationError;
+pub use features::ObservableSet;
 pub use figures::NamedFigure;
 pub use gates::{GateError, GateRule, apply_gates, read_gates};
 pub use histogram::Histogram;

@@ -130,6 +130,8 @@ pub struct GlobalMetrics {
     /// Root mean square difference of the correlation coefficients of all pairs of per-event features; `None` with
     /// fewer than two features.
     pub correlation_distance: Option<Floored>,
+    /// The coefficients themselves; `None` with fewer than two features, or too many to show.
+    pub correlations: Option<CorrelationMetrics>,
     /// Fréchet physics distance of the observables; `None` with too few events.
     pub fpd: Option<DistanceMetrics>,
     /// Kernel physics distance of the observables.
@@ -144,6 +146,17 @@ pub struct GlobalMetrics {
     pub modes: Option<ModeMetrics>,
     /// Kullback–Leibler divergence of the candidate's density from the truth; where both are known.
     pub kl: Option<KlMetrics>,
+}
+
+/// Correlation coefficients of the features with one entry per event; 0 for those of a constant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CorrelationMetrics {
+    /// Labels of the features.
+    pub features: Vec<String>,
+    /// Rows of the reference's matrix.
+    pub reference: Vec<Vec<f64>>,
+    /// Rows of the candidate's matrix.
+    pub candidate: Vec<Vec<f64>>,
 }
 
 /// A figure of whole events. What it is, and how its error is found, is told where it is worked out.

@@ -9,9 +9,9 @@ use simile_physics::Geometry;
 use crate::binning::BinningRule;
 use crate::c2st::{C2stOptions, TwoSampleClassifier, c2st};
 use crate::compare::{Comparing, Side, adjust, compare};
-use crate::correlation::correlation_distance;
+use crate::correlation::Correlations;
 use crate::error::ValidationError;
-use crate::features::{Calorimeter, Extraction, extract, voxel_inputs};
+use crate::features::{Calorimeter, Extraction, ObservableSet, extract, voxel_inputs};
 use crate::gates::{GateRule, apply_gates, check_gates};
 use crate::metrics::{
     C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics, PlaneMetrics, Profiles,
@@ -47,6 +47,8 @@ pub struct ValidateOptions {
     pub conditions: Vec<String>,
     /// Scalar column of the event weights, in both data sets.
     pub weight: Option<String>,
+    /// The shower observables that classifiers and distances of whole events are given.
+    pub observables: ObservableSet,
     /// Voxels below this energy (MeV) count as empty, in both data sets alike.
     pub threshold_mev: f32,
     /// Ascending edges of the bins of incident energy; `None` for [`DEFAULT_RESPONSE_BINS`] equally filled ones.
@@ -82,6 +84,7 @@ impl Default for ValidateOptions {
             columns: Vec::new(),
             conditions: Vec::new(),
             weight: None,
+            observables: ObservableSet::default(),
             threshold_mev: 0.0,
             response_edges: None,
             binning: BinningRule::default(),
@@ -247,7 +250,8 @@ impl<'a> Comparison<'a> {
         let (reference, candidate) = (&self.reference, &self.candidate);
         let samples = (&reference.extraction.sample, &candidate.extraction.sample);
         let seed = self.options.seed;
-        let correlation_distance = correlation_distance(samples.0, samples.1, &reference.grouping, seed);
+        let correlations = Correlations::of(samples.0, &reference.grouping)
+            .zip(Correlations::of(samples.1, &candidate.grouping));
         let distances = self.distances()?;
         Ok(Metrics {
             schema_version: SCHEMA_VERSION,
@@ -257,7 +261,8 @@ impl<'a> Comparison<'a> {
             response: self.response(),
             global: GlobalMetrics {
                 c2st: Vec::new(),
-                correlation_distance,
+                correlation_distance: correlations.as_ref().map(|(a, b)| a.distance(b, seed)),
+                correlations: correlations.as_ref().and_then(|(a, b)| a.shown(b)),
                 fpd: distances.as_ref().map(|distances| distances.fpd),
                 kpd: distances.as_ref().map(|distances| distances.kpd),
                 neighbours: distances.as_ref().and_then(|distances| distances.neighbours),
@@ -427,7 +432,7 @@ fn shower(
             return Err(ValidationError::Width { sample, column, found, expected, source_of_width });
         }
     }
-    let calorimeter = Calorimeter::new(&geometry, options.threshold_mev);
+    let calorimeter = Calorimeter::new(&geometry, options.observables, options.threshold_mev);
     Ok(Some((geometry, calorimeter)))
 }
 

@@ -5,6 +5,7 @@
 
 mod axis;
 mod color_bar;
+mod correlation;
 mod curves;
 mod font;
 pub mod format;
@@ -122,6 +123,7 @@ fn drafts(metrics: &Metrics, curves: Option<&LearningCurves>, latents: Option<&L
     for (feature, section) in metrics.features.iter().zip(sections::of(&metrics.features)) {
         drafts.push(spectrum::draft(feature, samples, section));
     }
+    drafts.extend(metrics.global.correlations.iter().map(|found| correlation::draft(found, samples)));
     if let Some(profiles) = &metrics.profiles {
         drafts.extend(profile::draft(profiles, samples));
         drafts.extend(shower::drafts(profiles, samples));

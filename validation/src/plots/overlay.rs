@@ -19,8 +19,6 @@ pub(crate) struct Overlay<'a> {
     pub(crate) note: String,
     pub(crate) x_title: String,
     pub(crate) y_title: &'a str,
-    /// Name of the reference, for the title of the ratio.
-    pub(crate) reference_label: &'a str,
     pub(crate) x: Axis,
     pub(crate) log_y: bool,
     pub(crate) edges: &'a [f64],
@@ -62,23 +60,27 @@ pub(crate) fn centers(edges: &[f64], log: bool) -> Vec<f64> {
     edges.windows(2).map(center).collect()
 }
 
-/// The upper panel of a figure 720 wide and the ratio panel under it.
-pub(crate) fn stacked(x: Axis, y: Axis, ratio: Axis) -> (Panel, Panel) {
-    let main = Panel { left: 96.0, top: 36.0, width: 600.0, height: 352.0, x: x.clone(), y };
-    (main, Panel { left: 96.0, top: 406.0, width: 600.0, height: 120.0, x, y: ratio })
-}
+/// Size of the figure.
+const SIZE: (f64, f64) = (720.0, 676.0);
+/// Pulls shown; larger ones end at the frame.
+const LARGEST_PULL: f64 = 5.0;
 
-/// Size of the figure that [`stacked`] fits into.
-pub(crate) const SIZE: (f64, f64) = (720.0, 588.0);
+/// A panel of the figure.
+fn panel(top: f64, height: f64, x: Axis, y: Axis) -> Panel {
+    Panel { left: 96.0, top, width: 600.0, height, x, y }
+}
 
 impl Overlay<'_> {
     /// Draws all but the legend, for which the upper quarter of the returned panel is free.
     pub(crate) fn draw(&self) -> (Scene, Panel) {
         let mut scene = Scene::new(SIZE.0, SIZE.1);
         let ratios = self.ratios();
-        let (main, ratio) = stacked(self.x.clone(), self.ordinate(), ratio_axis(&ratios));
+        let main = panel(36.0, 352.0, self.x.clone(), self.ordinate());
+        let ratio = panel(406.0, 110.0, self.x.clone(), ratio_axis(&ratios));
+        let pull = panel(534.0, 80.0, self.x.clone(), Axis::linear(-LARGEST_PULL, LARGEST_PULL));
         self.draw_contents(&mut scene, &main);
         self.draw_ratio(&mut scene, &ratio, &ratios);
+        self.draw_pulls(&mut scene, &pull);
         (scene, main)
     }
 
@@ -102,9 +104,33 @@ impl Overlay<'_> {
         panel.boxes(scene, self.edges, Some(&lower), &upper, GREY_BAND);
         panel.horizontal(scene, 1.0);
         panel.points(scene, ratios, CANDIDATE);
+        panel.frame(scene, false);
+        panel.y_title(scene, "Ratio", 72.0);
+    }
+
+    fn draw_pulls(&self, scene: &mut Scene, panel: &Panel) {
+        let pulls: Vec<f64> =
+            self.pulls().iter().map(|pull| pull.clamp(-LARGEST_PULL, LARGEST_PULL)).collect();
+        let [below, above] =
+            [f64::min, f64::max].map(|end| pulls.iter().map(|pull| end(*pull, 0.0)).collect::<Vec<_>>());
+        panel.boxes(scene, self.edges, Some(&vec![-1.0; pulls.len()]), &vec![1.0; pulls.len()], GREY_FILL);
+        panel.boxes(scene, self.edges, Some(&below), &above, CANDIDATE.color);
+        panel.horizontal(scene, 0.0);
         panel.frame(scene, true);
         panel.x_title(scene, &self.x_title);
-        panel.y_title(scene, &format!("Ratio to {}", self.reference_label), 72.0);
+        panel.y_title(scene, "Pull", 72.0);
+    }
+
+    /// Candidate minus reference over the errors on the sides that face each other; 0 where neither has any.
+    fn pulls(&self) -> Vec<f64> {
+        let bins = self.candidate.values.iter().zip(&self.candidate.intervals);
+        let bins = bins.zip(self.reference.values.iter().zip(&self.reference.intervals));
+        bins.map(|((candidate, own), (reference, other))| {
+            let (difference, above) = (candidate - reference, usize::from(candidate > reference));
+            let error = (candidate - own[1 - above]).hypot(other[above] - reference);
+            if error > 0.0 { difference / error } else { 0.0 }
+        })
+        .collect()
     }
 
     /// Bins where neither sample has anything carry no point.
@@ -176,6 +202,27 @@ mod tests {
     fn error_bars_end_where_the_interval_does() {
         let point = Point2::within(1.0, 4.0, [2.5, 7.0]);
         assert_eq!((point.errors, point.error()), ([1.5, 3.0], 3.0));
+    }
+
+    #[test]
+    fn pulls_take_the_errors_that_face_each_other() {
+        let series = |values: [f64; 3], intervals: [[f64; 2]; 3]| Series {
+            values: values.to_vec(),
+            intervals: intervals.to_vec(),
+        };
+        let overlay = Overlay {
+            title: "",
+            note: String::new(),
+            x_title: String::new(),
+            y_title: "",
+            x: Axis::linear(0.0, 3.0),
+            log_y: false,
+            edges: &[0.0, 1.0, 2.0, 3.0],
+            centers: vec![0.5, 1.5, 2.5],
+            reference: series([1.0, 4.0, 0.0], [[0.5, 4.0], [1.0, 4.5], [0.0, 0.0]]),
+            candidate: series([6.0, 2.0, 0.0], [[2.0, 7.0], [1.5, 6.0], [0.0, 0.0]]),
+        };
+        assert_eq!(overlay.pulls(), [1.0, -0.4, 0.0]);
     }
 
     #[test]

@@ -19,7 +19,6 @@ pub(super) fn draft(profiles: &Profiles, samples: [&SampleInfo; 2]) -> Option<Dr
         note: if depth > 0.0 { format!("calorimeter depth {} X₀", length(depth)) } else { String::new() },
         x_title: "Layer".into(),
         y_title: "Mean energy per event [MeV]",
-        reference_label: &samples[0].label,
         x: Axis::numbers(-0.5, profiles.layers.len() as f64 - 0.5),
         log_y: false,
         centers: centers(&edges, false),

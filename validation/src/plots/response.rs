@@ -3,10 +3,13 @@
 use super::Draft;
 use super::axis::Axis;
 use super::legend::{Key, legend};
-use super::overlay::{CANDIDATE, SIZE, ratio_axis, stacked};
-use super::panel::{Look, Point2};
+use super::overlay::{CANDIDATE, ratio_axis};
+use super::panel::{Look, Panel, Point2};
 use super::scene::{GREY_BAND, Marker, Scene};
 use crate::metrics::{ResponseBin, ResponseMetrics, ResponsePoint, SampleInfo};
+
+/// Size of a figure.
+const SIZE: (f64, f64) = (720.0, 588.0);
 
 /// The reference's mark where it is points too.
 const REFERENCE: Look = Look { color: [70, 70, 70], marker: Marker::Square, radius: 4.4 };
@@ -129,4 +132,10 @@ fn value_axis(reference: &[Point2], candidate: &[Point2]) -> Axis {
     let margin = 0.15 * (high - low).max(0.02 * high.abs());
     let low = if low >= 0.0 { (low - margin).max(0.0) } else { low - margin };
     Axis::linear(low, high + margin).with_headroom(0.82)
+}
+
+/// The upper panel of a figure and the one under it.
+fn stacked(x: Axis, y: Axis, ratio: Axis) -> (Panel, Panel) {
+    let main = Panel { left: 96.0, top: 36.0, width: 600.0, height: 352.0, x: x.clone(), y };
+    (main, Panel { left: 96.0, top: 406.0, width: 600.0, height: 120.0, x, y: ratio })
 }

@@ -27,7 +27,6 @@ pub(super) fn draft(metrics: &FeatureMetrics, samples: [&SampleInfo; 2], section
         note: format!("{} | {} events", count(samples[0].events), count(samples[1].events)),
         x_title: titled(&feature.label, unit),
         y_title: &y_title(metrics, widths.is_some()),
-        reference_label: &samples[0].label,
         x: Axis::new(low, high, feature.log_x),
         log_y: feature.log_y,
         edges,
@@ -148,7 +147,7 @@ fn notes(metrics: &FeatureMetrics) -> [String; 3] {
 
 fn caption(metrics: &FeatureMetrics, samples: [&SampleInfo; 2]) -> String {
     format!(
-        "{}: {} (grey, band: central interval of ±1 σ) and {} (points); below, their ratio. Shares in the legend lie outside the bins.",
+        "{}: {} (grey, band: central interval of ±1 σ) and {} (points); below, their ratio and the pull, the difference over its error. Shares in the legend lie outside the bins.",
         metrics.feature.label, samples[0].label, samples[1].label
     )
 }

@@ -206,6 +206,19 @@ fn weights() -> HistogramPair {
     HistogramPair { edges, reference: bell(0.5), candidate: bell(-0.5) }
 }
 
+fn correlations() -> CorrelationMetrics {
+    let features = 12;
+    let matrix = |tilt: f64| -> Vec<Vec<f64>> {
+        let value = |i: usize, j: usize| (0.6 * (i as f64 - j as f64)).cos() + tilt * (i * j) as f64;
+        (0..features).map(|i| (0..features).map(|j| value(i, j).clamp(-1.0, 1.0)).collect()).collect()
+    };
+    CorrelationMetrics {
+        features: (0..features).map(|i| format!("Feature {i}")).collect(),
+        reference: matrix(0.0),
+        candidate: matrix(0.001),
+    }
+}
+
 fn neighbours() -> NeighbourMetrics {
     let figure = |value, floor| DistanceMetrics { value, error: 0.004, floor, floor_error: 0.003 };
     NeighbourMetrics {
@@ -334,6 +347,7 @@ pub(crate) fn example() -> Metrics {
         global: GlobalMetrics {
             c2st: vec![classifier("voxels", 0.523), classifier("observables", 0.552)],
             correlation_distance: Some(Floored { value: 0.013, floor: 0.009 }),
+            correlations: Some(correlations()),
             fpd: Some(DistanceMetrics { value: 0.0021, error: 0.0003, floor: 0.0004, floor_error: 0.0001 }),
             kpd: Some(DistanceMetrics { value: 3e-5, error: 4e-5, floor: -1e-6, floor_error: 3e-5 }),
             neighbours: Some(neighbours()),

@@ -19,7 +19,6 @@ pub(super) fn draft(c2st: &C2stMetrics, samples: [&SampleInfo; 2]) -> Draft {
         note: format!("{} events of each", count(c2st.events_per_class)),
         x_title: format!("Weight: density of {} / density of {}", samples[0].label, samples[1].label),
         y_title: "Fraction of events per bin",
-        reference_label: &samples[0].label,
         x: Axis::new(edges[0], edges[edges.len() - 1], true),
         log_y: true,
         edges,

@@ -55,8 +55,13 @@ pub struct Ordered {
 impl Ordered {
     /// Sorts a column.
     pub fn new(column: &FeatureColumn, grouping: &Grouping) -> Self {
-        let mut keys: Vec<u64> =
-            column.values.iter().enumerate().map(|(i, &value)| sort_key(value) << 32 | i as u64).collect();
+        Self::every(1, column, grouping)
+    }
+
+    /// Sorts the entries of every `stride`-th event of a column.
+    pub fn every(stride: usize, column: &FeatureColumn, grouping: &Grouping) -> Self {
+        let kept = column.values.iter().enumerate().filter(|(i, _)| column.event(*i).is_multiple_of(stride));
+        let mut keys: Vec<u64> = kept.map(|(i, &value)| sort_key(value) << 32 | i as u64).collect();
         keys.sort_unstable();
         let order = || keys.iter().map(|&key| (key & u64::from(u32::MAX)) as usize);
         Self {
