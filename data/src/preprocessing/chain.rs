@@ -160,7 +160,7 @@ impl Chain {
         let first = LayerEnergies::new(incident, *threshold_mev, *headroom, *rotate, geometry, voxels)
             .map_err(fail)?;
         let incident_mev = incident_energy(&first, train)?;
-        first.fit_response(voxels, incident_mev).map_err(at)
+        first.fit(voxels, incident_mev).map_err(at)
     }
 
     fn step_error(&self, step: usize, fault: StepError) -> PreprocessingError {

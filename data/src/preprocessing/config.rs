@@ -56,6 +56,8 @@ pub enum Step {
         #[serde(default = "default_knots")]
         knots: usize,
     },
+    /// Components of a list column → numbers without linear correlations, each of mean 0 and width 1.
+    Whiten {},
     /// φ → (sin φ, cos φ), for angles in rad. The inverse lies in (−π, π].
     Angle {},
     /// Category → one column for each category of the training sample; the inverse takes the largest.
@@ -65,13 +67,12 @@ pub enum Step {
         /// Spacing of the grid.
         width: f64,
     },
-    /// Shower voxels in MeV → logits of the energy ratios between layers, and logarithms of the voxel energies.
-    /// Targets only, as the first step; `quantile` or `standardize` should follow.
+    /// Shower voxels in MeV → parts of wholes, each a number of width 1 whose distribution does not depend on the whole: the visible energy,
+    /// the layers, the voxels of every layer. Targets only, as the first step.
     LayerEnergies {
         /// Scalar condition column with the incident energy in MeV.
         incident: String,
-        /// Readout threshold in MeV: smaller voxels are replaced by noise on the way in, set to zero on the
-        /// way out.
+        /// Readout threshold in MeV: smaller voxels count as empty.
         threshold_mev: f64,
         /// Largest visible/incident energy that can be represented, in units of the largest in the training
         /// sample.

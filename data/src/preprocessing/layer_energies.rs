@@ -1,51 +1,52 @@
-//! Calorimeter showers as energies shared between layers (CaloFlow, arXiv:2106.05285; CaloINN, arXiv:2312.09290)
-//! and voxels on a logarithmic scale.
+//! Calorimeter showers as energies shared between layers, and within layers between voxels.
 //!
-//! With v_k the energy of voxel k, E_i = Σ_{k∈i} v_k that of layer i of L, E_inc the incident energy and t the readout
-//! threshold:
+//! With v_k the energy of voxel k, E_i = Σ_{k∈i} v_k that of layer i, E_inc the incident energy and t the readout
+//! threshold, parts are taken of wholes:
 //!
-//! - u_0 = Σ_i E_i / (f E_inc), with f the largest response of the training sample times `headroom`;
-//! - u_i = E_{i−1} / Σ_{j≥i−1} E_j for i = 1 … L−1: the part of what is left that stays in the next layer;
-//! - x_k = ln(v_k / t) for the voxels of every layer that has more than one.
+//! - the visible energy Σ_i E_i of E_inc, y = logit(Σ_i E_i / (f E_inc)), f the largest response of the training sample times `headroom`;
+//! - the layers, those with the smallest mean energy first, of what is left by the layers before, y = logit(E_i / rest), logit u = ln(u / (1 − u));
+//!   the last takes the rest (CaloFlow, arXiv:2106.05285, goes from front to back);
+//! - the voxels of every layer that has more than one, y = ln(v_k / t).
 //!
-//! The u_i lie in (0, 1) and are given as logit u_i = ln(u_i / (1 − u_i)). What is below threshold carries no
-//! information and is replaced by t·U(0, 1), drawn afresh each time, so that the distribution has no atom at zero:
-//! voxels before the x_k are formed, layer energies before the u_i are. The E_i themselves are sums of the voxels as
-//! read. CaloFlow divides voxels by the energy of their layer; then the value that separates noise from energy differs
-//! from shower to shower, and a flow lets voxels leak across it. Here it is x_k = 0 for every shower.
+//! Layers and voxels below threshold are not there. [`part`] turns every part, given its whole, into one number with a logistic
+//! distribution, so that neither the size of the shower nor the threshold leaves steps in the density of model space.
+//! CaloFlow divides voxels by the energy of their layer and gives empty ones noise; the value that separates noise from energy then differs
+//! from shower to shower, and models let voxels leak across it.
 //!
-//! The voxels of a layer sum to the E_i that the u_i give already: one direction too many, in which the density would be
-//! a ridge without width, and a flow would spend itself on making it sharper. The x_k of voxels above threshold are
-//! therefore shifted together by G·U(0, 1), G = [`LARGEST_SHIFT`], drawn afresh for each layer of each shower; the
-//! inverse uses ratios of voxels only.
+//! The voxels of a layer sum to the E_i that is known already: one direction too many, in which the density would be
+//! a ridge without width. The y of the voxels of a layer are therefore shifted together by a small random number, of width [`SHIFT_WIDTH`], drawn afresh for
+//! each layer of each shower; the inverse uses ratios of voxels only.
 //!
 //! With `rotate`, every shower is turned by a random multiple of the angle between α sectors and mirrored at random,
 //! afresh each time, which multiplies the training sample where the distribution has this symmetry.
 //!
-//! The inverse gives each layer exactly its E_i: voxels below t are set to zero and the others scaled to sum to E_i,
-//! of which the smallest are left out where scaling takes them below t. For voxels all zero or ≥ t this undoes the
-//! noise exactly. A layer with E_i < t is empty; its energy, less than t, is the only one not conserved.
+//! The inverse gives each layer exactly its E_i: its voxels are scaled to it, and those that this takes below t stay at t. For voxels all
+//! zero or ≥ t it undoes the forward map. A layer with E_i < t is empty; its energy, less than t, is the only one not conserved.
 
+mod part;
 #[cfg(test)]
 mod tests;
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
-use rand::distributions::Open01;
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
 use simile_physics::Geometry;
 
+use self::part::{Observed, Part};
 use super::error::{Fault, StepError, ValueError};
 
 /// A voxel right at threshold comes back from single precision a little below it; it is a voxel from this
 /// part of the threshold on.
 const KEPT_FROM: f64 = 1.0 - 2e-5;
 
-/// Noise stops at this part of the threshold, so that rounding does not lift it over [`KEPT_FROM`].
-const NOISE_CEILING: f64 = 1.0 - 4e-5;
-
 /// See the module documentation.
-const LARGEST_SHIFT: f64 = 0.2;
+const SHIFT_WIDTH: f64 = 0.05;
+
+/// Showers that the voxels are learnt from; more would change nothing.
+const MOST_FITTED: usize = 10_000;
+
+/// Largest part of a layer: what is beyond has no digits in single precision.
+const LARGEST_PART: f64 = 1.0 - 1e-7;
 
 /// Voxels e^±80 times the threshold are none that a calorimeter measures; beyond, shares would not be finite or vanish.
 const LARGEST_LOG: f64 = 80.0;
@@ -56,7 +57,7 @@ const LARGEST_LOG: f64 = 80.0;
 pub(super) struct LayerEnergies {
     incident: String,
     threshold_mev: f32,
-    /// f: visible/incident energy at u_0 = 1.
+    /// f
     max_response: f32,
     /// Voxels of each layer that has any.
     layer_voxels: Vec<usize>,
@@ -64,11 +65,17 @@ pub(super) struct LayerEnergies {
     layer_sectors: Vec<usize>,
     /// Turn and mirror showers at random.
     rotate: bool,
+    /// Layers as they take their parts.
+    order: Vec<usize>,
+    /// The visible part of the incident energy, then those of all layers in `order` but the last.
+    shares: Vec<Part>,
+    /// The voxels.
+    voxels: Vec<Part>,
 }
 
 impl LayerEnergies {
-    /// Checks the parameters against `geometry` and the training sample `voxels` `[rows, voxels]`. The
-    /// response limit is still to be fitted.
+    /// Checks the parameters against `geometry` and the training sample `voxels` `[rows, voxels]`. What is
+    /// learnt from the sample is still to be [fitted](Self::fit).
     pub(super) fn new(
         incident: &str,
         threshold_mev: f64,
@@ -102,17 +109,96 @@ impl LayerEnergies {
             layer_voxels: layers().map(|layer| layer.n_voxels()).collect(),
             layer_sectors: layers().map(|layer| layer.n_alpha).collect(),
             rotate,
+            order: Vec::new(),
+            shares: Vec::new(),
+            voxels: Vec::new(),
         })
     }
 
-    /// Fits the response limit: `headroom` × the largest response of the training sample.
-    pub(super) fn fit_response(
-        self,
+    /// Fits the response limit, `headroom` × the largest response of the training sample, and the distributions of all parts.
+    pub(super) fn fit(self, voxels: ArrayView2<f32>, incident_mev: ArrayView1<f32>) -> Result<Self, Fault> {
+        let showers = self.energies(voxels, incident_mev)?;
+        let threshold = f64::from(self.threshold_mev);
+        let response = |(energies, &incident): (&Vec<f64>, &f32)| {
+            energies.iter().sum::<f64>().max(threshold) / f64::from(incident)
+        };
+        let largest = showers.iter().zip(incident_mev).map(response).fold(0.0, f64::max);
+        let max_response = (f64::from(self.max_response) * largest) as f32;
+        let total = |layer: usize| showers.iter().map(|energies| energies[layer]).sum::<f64>();
+        let mut order: Vec<usize> = (0..self.layer_voxels.len()).collect();
+        order.sort_by(|&a, &b| total(a).total_cmp(&total(b)));
+        let mut fitted = Self { max_response, order, ..self };
+        let mut observed: Vec<Vec<Observed>> = vec![Vec::with_capacity(showers.len()); fitted.n_ratios()];
+        for (energies, &incident) in showers.iter().zip(incident_mev) {
+            let parts = fitted.parts(energies, f64::from(incident));
+            observed.iter_mut().zip(parts).for_each(|(observed, part)| observed.push(part));
+        }
+        fitted.shares = observed.iter().map(|events| Part::fit(events)).collect();
+        fitted.voxels = fitted.fit_voxels(voxels, &showers);
+        Ok(fitted)
+    }
+
+    /// Energies of all layers of all showers; 0 of layers below threshold.
+    fn energies(
+        &self,
         voxels: ArrayView2<f32>,
         incident_mev: ArrayView1<f32>,
-    ) -> Result<Self, Fault> {
-        let largest = self.largest_response(voxels, incident_mev)?;
-        Ok(Self { max_response: (f64::from(self.max_response) * largest) as f32, ..self })
+    ) -> Result<Vec<Vec<f64>>, Fault> {
+        let voxels = voxels.as_standard_layout();
+        let showers = voxels.outer_iter().zip(incident_mev).enumerate();
+        let energies = showers.map(|(row, (shower, &incident))| {
+            let shower = shower.to_slice().expect("rows in standard layout are contiguous");
+            self.check(row, shower, incident)?;
+            Ok(self.layer_energies(shower).collect())
+        });
+        energies.collect()
+    }
+
+    /// Energies of the layers of a shower; 0 of layers below threshold.
+    fn layer_energies(&self, mut shower: &[f32]) -> impl Iterator<Item = f64> {
+        self.layer_voxels.iter().map(move |&n| {
+            let (of_layer, rest) = shower.split_at(n);
+            shower = rest;
+            let energy = sum(of_layer);
+            if energy < self.kept_from() { 0.0 } else { energy }
+        })
+    }
+
+    fn fit_voxels(&self, voxels: ArrayView2<f32>, showers: &[Vec<f64>]) -> Vec<Part> {
+        let stride = voxels.nrows().div_ceil(MOST_FITTED);
+        let layers =
+            self.layer_voxels.iter().enumerate().flat_map(|(layer, &n)| std::iter::repeat_n(layer, n));
+        let fit = |(voxel, layer): (usize, usize)| {
+            let events = showers.iter().enumerate().step_by(stride).map(|(row, energies)| {
+                let y = self.log(f64::from(voxels[(row, voxel)]));
+                // The shift, evenly instead of at random (golden ratio).
+                let shift = SHIFT_WIDTH * 3f64.sqrt() * (2.0 * (row as f64 * 0.618_033_988_75).fract() - 1.0);
+                (self.log(energies[layer]).max(0.0), (y >= 0.0).then_some(y + shift))
+            });
+            Part::fit(&events.collect::<Vec<_>>())
+        };
+        layers.enumerate().map(fit).collect()
+    }
+
+    /// ln(E/t)
+    fn log(&self, energy: f64) -> f64 {
+        (energy / f64::from(self.threshold_mev)).ln()
+    }
+
+    /// The parts whose distributions are `shares`, given the energies of the layers.
+    fn parts(&self, energies: &[f64], incident: f64) -> impl Iterator<Item = Observed> {
+        let mut rest: f64 = energies.iter().sum();
+        let visible = rest / (f64::from(self.max_response) * incident);
+        let response = (self.log(incident), (rest > 0.0).then(|| logit(visible)));
+        let taking = &self.order[..self.order.len() - 1];
+        let layers = taking.iter().enumerate().map(move |(taken, &layer)| {
+            let (whole, energy) = (rest, energies[layer]);
+            // Summed up again: differences would lose digits.
+            rest = self.order[taken + 1..].iter().map(|&layer| energies[layer]).sum();
+            let y = (energy > 0.0).then(|| logit((energy / whole).min(LARGEST_PART)));
+            (self.log(whole).max(0.0), y)
+        });
+        std::iter::once(response).chain(layers)
     }
 
     /// Name of the column of the incident energy.
@@ -120,12 +206,12 @@ impl LayerEnergies {
         &self.incident
     }
 
-    /// Columns of the ratios u_i: one for each layer.
+    /// Columns of the visible energy and the layers' parts: one for each layer.
     pub(super) fn n_ratios(&self) -> usize {
         self.layer_voxels.len()
     }
 
-    /// Columns of the x_k: one for each voxel that shares its layer.
+    /// Columns of the voxels: one for each that shares its layer.
     pub(super) fn n_shared(&self) -> usize {
         self.layer_voxels.iter().filter(|&&voxels| voxels > 1).sum()
     }
@@ -143,8 +229,19 @@ impl LayerEnergies {
             && self.threshold_mev.is_finite()
             && self.threshold_mev > 0.0
             && self.max_response.is_normal()
-            && self.max_response > 0.0;
+            && self.max_response > 0.0
+            && self.is_fitted();
         usable.then(|| self.n_ratios() + self.n_shared())
+    }
+
+    /// Whether there is a distribution for every part.
+    fn is_fitted(&self) -> bool {
+        let mut layers = self.order.clone();
+        layers.sort_unstable();
+        layers.iter().copied().eq(0..self.layer_voxels.len())
+            && self.shares.len() == self.n_ratios()
+            && self.voxels.len() == self.layer_voxels.iter().sum::<usize>()
+            && self.shares.iter().chain(&self.voxels).all(Part::is_valid)
     }
 
     /// Energies in MeV → model space. Draws symmetry and noise from `rng`, event by event.
@@ -157,6 +254,7 @@ impl LayerEnergies {
         let mut result = Array2::zeros((voxels.nrows(), self.n_ratios() + self.n_shared()));
         let voxels = voxels.as_standard_layout();
         let mut turned = vec![0.0; voxels.ncols()];
+        let mut energies = Vec::with_capacity(self.layer_voxels.len());
         for (row, (shower, mut out)) in voxels.outer_iter().zip(result.outer_iter_mut()).enumerate() {
             let mut shower = shower.to_slice().expect("rows in standard layout are contiguous");
             let incident = self.check(row, shower, incident_mev[row])?;
@@ -164,20 +262,19 @@ impl LayerEnergies {
                 self.turn(shower, &mut turned, rng);
                 shower = &turned;
             }
-            let out = out.as_slice_mut().expect("rows in standard layout are contiguous");
-            let (ratios, shared) = out.split_at_mut(self.n_ratios());
-            self.fill_model_space(shower, ratios, shared, rng);
-            let visible = energies_to_splits(ratios);
-            ratios[0] = visible / (f64::from(self.max_response) * incident);
-            if ratios[0] >= 1.0 {
-                let (response, limit) = (visible / incident, f64::from(self.max_response));
-                return Err(Fault {
-                    row,
-                    component: 0,
-                    error: ValueError::ResponseTooHigh { response, limit },
-                });
+            energies.clear();
+            energies.extend(self.layer_energies(shower));
+            let visible: f64 = energies.iter().sum();
+            let (response, limit) = (visible / incident, f64::from(self.max_response));
+            if response >= limit {
+                let error = ValueError::ResponseTooHigh { response, limit };
+                return Err(Fault { row, component: 0, error });
             }
-            ratios.iter_mut().for_each(|ratio| *ratio = logit(*ratio));
+            let out = out.as_slice_mut().expect("rows in standard layout are contiguous");
+            let (shares, shared) = out.split_at_mut(self.n_ratios());
+            let parts = shares.iter_mut().zip(&self.shares).zip(self.parts(&energies, incident));
+            parts.for_each(|((x, share), part)| *x = share.place(part, rng));
+            self.place_voxels(shower, &energies, shared, rng);
         }
         Ok(result)
     }
@@ -190,21 +287,21 @@ impl LayerEnergies {
     ) -> Result<Array2<f32>, Fault> {
         let mut result = Array2::zeros((z.nrows(), self.layer_voxels.iter().sum()));
         let mut above = Vec::with_capacity(self.layer_voxels.iter().copied().max().unwrap_or(0));
+        let mut energies = vec![0.0; self.layer_voxels.len()];
         let z = z.as_standard_layout();
         for (row, (z, mut shower)) in z.outer_iter().zip(result.outer_iter_mut()).enumerate() {
             let incident = self.check(row, &[], incident_mev[row])?;
             let z = z.to_slice().expect("rows in standard layout are contiguous");
-            let (ratios, mut shared) = z.split_at(self.n_ratios());
+            let (shares, mut shared) = z.split_at(self.n_ratios());
+            self.fill_energies(shares, incident, &mut energies);
             let mut cells = shower.as_slice_mut().expect("rows in standard layout are contiguous");
-            let mut left = sigmoid(ratios[0]) * f64::from(self.max_response) * incident;
-            for (layer, &n) in self.layer_voxels.iter().enumerate() {
-                // 1 − sigmoid(x) = sigmoid(−x) without cancellation.
-                let (kept, passed) = ratios.get(layer + 1).map_or((1.0, 0.0), |&x| (sigmoid(x), sigmoid(-x)));
+            let mut voxels = self.voxels.as_slice();
+            for (&n, &energy) in self.layer_voxels.iter().zip(&energies) {
                 let (of_layer, rest) = cells.split_at_mut(n);
-                let (logs, rest_of_shared) = shared.split_at(if n > 1 { n } else { 0 });
-                self.fill_layer(left * kept, logs, of_layer, &mut above);
-                (cells, shared) = (rest, rest_of_shared);
-                left *= passed;
+                let (x, rest_of_shared) = shared.split_at(if n > 1 { n } else { 0 });
+                let (own, rest_of_voxels) = voxels.split_at(n);
+                self.fill_layer(energy, x, own, of_layer, &mut above);
+                (cells, shared, voxels) = (rest, rest_of_shared, rest_of_voxels);
             }
         }
         Ok(result)
@@ -222,24 +319,6 @@ impl LayerEnergies {
             return Err(Fault { row, component: 0, error: ValueError::IncidentEnergy { incident, value } });
         }
         Ok(value)
-    }
-
-    /// Largest Σ_i max(E_i, t) / E_inc: noise in an empty layer stays below t.
-    fn largest_response(&self, voxels: ArrayView2<f32>, incident_mev: ArrayView1<f32>) -> Result<f64, Fault> {
-        let voxels = voxels.as_standard_layout();
-        let mut largest = 0.0f64;
-        for (row, shower) in voxels.axis_iter(Axis(0)).enumerate() {
-            let mut shower = shower.to_slice().expect("rows in standard layout are contiguous");
-            let incident = self.check(row, shower, incident_mev[row])?;
-            let mut visible = 0.0;
-            for &n in &self.layer_voxels {
-                let (of_layer, rest) = shower.split_at(n);
-                visible += sum(of_layer).max(f64::from(self.threshold_mev));
-                shower = rest;
-            }
-            largest = largest.max(visible / incident);
-        }
-        Ok(largest)
     }
 
     /// Energy in MeV from which on a voxel or a layer is taken to be above threshold.
@@ -265,91 +344,111 @@ impl LayerEnergies {
         }
     }
 
-    /// Writes the layer energies, noise in place of those below threshold, and the x_k.
-    fn fill_model_space(
+    /// Writes the voxels of the layers that have several.
+    fn place_voxels(
         &self,
         mut shower: &[f32],
-        energies: &mut [f64],
+        energies: &[f64],
         mut shared: &mut [f64],
         rng: &mut dyn RngCore,
     ) {
-        let threshold = f64::from(self.threshold_mev);
-        let noise = |rng: &mut dyn RngCore| NOISE_CEILING * threshold * rng.sample::<f64, _>(Open01);
-        for (energy, &n) in energies.iter_mut().zip(&self.layer_voxels) {
+        let mut voxels = self.voxels.as_slice();
+        for (&energy, &n) in energies.iter().zip(&self.layer_voxels) {
             let (of_layer, rest) = shower.split_at(n);
-            shower = rest;
-            *energy = sum(of_layer);
-            if *energy < threshold {
-                *energy = noise(rng);
-            }
+            let (own, rest_of_voxels) = voxels.split_at(n);
+            (shower, voxels) = (rest, rest_of_voxels);
             if n > 1 {
-                let (logs, rest) = shared.split_at_mut(n);
+                let (x, rest) = shared.split_at_mut(n);
                 shared = rest;
-                let shift = LARGEST_SHIFT * rng.r#gen::<f64>();
-                for (log, &cell) in logs.iter_mut().zip(of_layer) {
-                    *log = match f64::from(cell) {
-                        energy if energy < threshold => (noise(rng) / threshold).ln(),
-                        energy => (energy / threshold).ln() + shift,
-                    };
+                let whole = self.log(energy).max(0.0);
+                // The sum of three has width 1.
+                let shift = SHIFT_WIDTH * (0..3).map(|_| rng.gen_range(-1.0..1.0)).sum::<f64>();
+                for ((x, &cell), voxel) in x.iter_mut().zip(of_layer).zip(own) {
+                    let y = self.log(f64::from(cell));
+                    *x = voxel.place((whole, (y >= 0.0).then_some(y + shift)), rng);
                 }
             }
         }
     }
 
-    /// Shares `energy` among `cells` in proportion to e^`logs`, leaving none below threshold.
-    fn fill_layer(&self, energy: f64, logs: &[f64], cells: &mut [f32], above: &mut Vec<Share>) {
+    /// Shares the incident energy among the layers.
+    fn fill_energies(&self, shares: &[f64], incident: f64, energies: &mut [f64]) {
+        let visible = self.shares[0].size(self.log(incident), shares[0]);
+        let mut rest = visible.map_or(0.0, |y| sigmoid(y) * f64::from(self.max_response) * incident);
+        let (&last, taking) = self.order.split_last().expect("a calorimeter has layers");
+        for ((&layer, share), &x) in taking.iter().zip(&self.shares[1..]).zip(&shares[1..]) {
+            let y = share.size(self.log(rest).max(0.0), x);
+            let energy = y.map_or(0.0, |y| rest * sigmoid(y));
+            energies[layer] = 0.0;
+            if energy >= self.kept_from() {
+                energies[layer] = energy;
+                // 1 − sigmoid(y) = sigmoid(−y) without cancellation.
+                rest *= y.map_or(1.0, |y| sigmoid(-y));
+            }
+        }
+        energies[last] = rest;
+    }
+
+    /// Shares `energy` among `cells` as their places in model space say.
+    fn fill_layer(&self, energy: f64, x: &[f64], own: &[Part], cells: &mut [f32], above: &mut Vec<Share>) {
         if energy < self.kept_from() {
             return;
         }
-        if logs.is_empty() {
+        if x.is_empty() {
             cells[0] = energy as f32;
             return;
         }
-        let threshold = f64::from(self.threshold_mev);
-        let share = |&log: &f64| threshold * log.clamp(-LARGEST_LOG, LARGEST_LOG).exp();
-        let lowest = KEPT_FROM.ln();
+        let whole = self.log(energy).max(0.0);
         above.clear();
-        above.extend(
-            logs.iter().enumerate().filter(|(_, log)| **log >= lowest).map(|(cell, log)| (cell, share(log))),
-        );
-        let total = match above.as_slice() {
-            [] => {
-                let largest = (0..logs.len()).max_by(|&a, &b| logs[a].total_cmp(&logs[b]));
-                cells[largest.expect("a layer has voxels")] = energy as f32;
-                return;
-            }
-            [(_, first), others @ ..] => {
-                let total = others.iter().fold(*first, |sum, (_, share)| sum + share);
-                let smallest = others.iter().fold(*first, |min, (_, share)| min.min(*share));
-                if energy * smallest >= self.kept_from() * total {
-                    total
-                } else {
-                    self.keep_largest(energy, above)
-                }
-            }
-        };
+        above.extend(x.iter().zip(own).enumerate().filter_map(|(cell, (&x, voxel))| {
+            Some((cell, voxel.size(whole, x)?.clamp(-LARGEST_LOG, LARGEST_LOG).exp()))
+        }));
+        if above.is_empty() {
+            // The voxel that is nearest to being there.
+            let missing = |cell: usize| own[cell].missing(whole, x[cell]);
+            let nearest = (0..x.len()).min_by(|&a, &b| missing(a).total_cmp(&missing(b)));
+            cells[nearest.expect("a layer has voxels")] = energy as f32;
+            return;
+        }
+        self.share(energy, above, cells);
+    }
+
+    /// Shares `energy`, at least the threshold, among the cells of `above` in proportion, none below threshold.
+    fn share(&self, energy: f64, above: &mut Vec<Share>, cells: &mut [f32]) {
+        let most = ((energy / self.kept_from()) as usize).max(1);
+        if above.len() > most {
+            above.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            above.truncate(most);
+        }
+        let scale = self.scale(energy, above);
         for &(cell, share) in &*above {
-            cells[cell] = (energy * share / total) as f32;
+            let scaled = share * scale;
+            cells[cell] = if scaled < self.kept_from() { self.threshold_mev } else { scaled as f32 };
         }
     }
 
-    /// Keeps the largest number of leading shares that are all at or above threshold when they share `energy`; the
-    /// largest share in any case. The smallest of them decides, and shrinks with every one added. Returns their sum.
-    fn keep_largest(&self, energy: f64, above: &mut Vec<Share>) -> f64 {
-        above.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let (mut number, mut total) = (1, above[0].1);
-        for (_, share) in &above[1..] {
-            if energy * share < self.kept_from() * (total + share) {
-                break;
+    /// Factor of the shares with which they sum to `energy`, those that it takes below threshold counted as at threshold.
+    fn scale(&self, energy: f64, shares: &[Share]) -> f64 {
+        let mut scale = f64::INFINITY;
+        loop {
+            let (mut free, mut total) = (energy, 0.0);
+            for &(_, share) in shares {
+                if share * scale < self.kept_from() {
+                    free -= f64::from(self.threshold_mev);
+                } else {
+                    total += share;
+                }
             }
-            (number, total) = (number + 1, total + share);
+            let next = free / total;
+            if next >= scale || total == 0.0 {
+                return scale;
+            }
+            scale = next;
         }
-        above.truncate(number);
-        total
     }
 }
 
-/// A voxel of a layer, and its energy before the layer's is shared.
+/// A voxel of a layer, and its energy but for a common factor.
 type Share = (usize, f64);
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -368,15 +467,4 @@ fn sigmoid(x: f64) -> f64 {
 
 fn sum(energies: &[f32]) -> f64 {
     energies.iter().map(|&energy| f64::from(energy)).sum()
-}
-
-/// Turns layer energies E_0 … E_{L−1} into the splits u_1 … u_{L−1}, which take places 1 … L−1. Returns Σ
-/// E_i.
-fn energies_to_splits(energies: &mut [f64]) -> f64 {
-    let mut tail = energies[energies.len() - 1];
-    for layer in (0..energies.len() - 1).rev() {
-        tail += energies[layer];
-        energies[layer + 1] = if tail > 0.0 { energies[layer] / tail } else { 0.0 };
-    }
-    tail
 }

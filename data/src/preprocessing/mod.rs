@@ -38,6 +38,7 @@ mod quantile;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod whiten;
 
 use std::ops::Range;
 

@@ -14,6 +14,7 @@ use super::discrete::{Dequantize, OneHot};
 use super::elementwise::{Log, Logit, Standardize};
 use super::error::{Fault, StepError, ValueError};
 use super::quantile::Quantile;
+use super::whiten::Whiten;
 
 /// A fitted, invertible map between `[rows, width]` matrices.
 pub(super) trait Transform {
@@ -36,6 +37,7 @@ pub(super) enum Fitted {
     Logit(Logit),
     Standardize(Standardize),
     Quantile(Quantile),
+    Whiten(Whiten),
     Angle(Angle),
     OneHot(OneHot),
     Dequantize(Dequantize),
@@ -49,6 +51,7 @@ impl Fitted {
             Step::Logit { alpha, range } => Self::Logit(Logit::new(alpha, range)?),
             Step::Standardize {} => Self::Standardize(Standardize::fit(x)),
             Step::Quantile { knots } => Self::Quantile(Quantile::fit(knots, x)?),
+            Step::Whiten {} => Self::Whiten(Whiten::fit(x)?),
             Step::Angle {} => Self::Angle(Angle {}),
             Step::OneHot {} => Self::OneHot(OneHot::fit(x)?),
             Step::Dequantize { width } => Self::Dequantize(Dequantize::fit(width, x)?),
@@ -62,6 +65,7 @@ impl Fitted {
             Self::Logit(step) => step,
             Self::Standardize(step) => step,
             Self::Quantile(step) => step,
+            Self::Whiten(step) => step,
             Self::Angle(step) => step,
             Self::OneHot(step) => step,
             Self::Dequantize(step) => step,

@@ -1,6 +1,6 @@
 //! Round trips and conservation laws of `layer_energies`.
 
-use ndarray::{Array1, array};
+use ndarray::{Array1, Axis, array};
 use proptest::prelude::*;
 
 use super::*;
@@ -19,14 +19,19 @@ type Range = std::ops::Range<usize>;
 
 fn fit(threshold: f64, voxels: &Array2<f32>, incident: &Array1<f32>) -> LayerEnergies {
     let step = LayerEnergies::new("e", threshold, 1.2, false, &geometry(), voxels.view()).unwrap();
-    step.fit_response(voxels.view(), incident.view()).unwrap()
+    step.fit(voxels.view(), incident.view()).unwrap()
 }
 
 fn round_trip(step: &LayerEnergies, voxels: &Array2<f32>, incident: &Array1<f32>, seed: u64) -> Array2<f32> {
     let z = step.forward(voxels.view(), incident.view(), &mut random::stream(seed, "test", 0)).unwrap();
     assert!(z.iter().all(|z| z.is_finite()), "{z}");
-    // Model space is single precision.
-    step.inverse(z.mapv(|z| f64::from(z as f32)).view(), incident.view()).unwrap()
+    // In single precision, deposits far below all others of a voxel lose digits; in samples as odd as these many are.
+    let single = step.inverse(z.mapv(|z| f64::from(z as f32)).view(), incident.view()).unwrap();
+    let back = step.inverse(z.view(), incident.view()).unwrap();
+    for (single, back) in single.iter().zip(&back) {
+        assert!((single - back).abs() <= 0.05 * back, "{single} in single precision, {back} in double");
+    }
+    back
 }
 
 #[test]
@@ -36,31 +41,15 @@ fn hand_computed_model_space() {
     let step = fit(0.5, &voxels, &incident);
     assert!((step.max_response - 0.24).abs() < 1e-6);
     let z = step.forward(voxels.view(), incident.view(), &mut random::stream(1, "test", 0)).unwrap();
-    let log = |x: f64| (x / 0.5).ln();
-    let expected = [
-        // logits of 20 / (0.24 · 100), 2 / 20, 4 / 18
-        (20.0f64 / 4.0).ln(),
-        (2.0f64 / 18.0).ln(),
-        (4.0f64 / 14.0).ln(),
-        log(1.0),
-        log(3.0),
-        log(1.0),
-        log(1.0),
-        log(2.0),
-        log(2.0),
-        log(2.0),
-        log(2.0),
-        log(2.0),
-        log(2.0),
-    ];
     assert_eq!((step.n_ratios(), step.n_shared(), step.output_width(11)), (3, 10, Some(13)));
-    // The voxels of a layer are shifted together.
-    let shifts = [0.0, z[(0, 3)] - log(1.0), z[(0, 5)] - log(1.0)];
-    assert!(shifts.iter().all(|shift| (0.0..LARGEST_SHIFT).contains(shift)) && shifts[1] != shifts[2]);
-    for (i, (found, expected)) in z.iter().zip(expected).enumerate() {
-        let shift = shifts[usize::from(i >= 3) + usize::from(i >= 5)];
-        assert!((found - shift - expected).abs() < 1e-6, "{z}");
+    // The layers have 2, 4 and 14 MeV, and take their parts in this order.
+    let parts: Vec<_> = step.parts(&[2.0, 4.0, 14.0], 100.0).collect();
+    let log = |x: f64| (x / 0.5).ln();
+    let expected = [(log(100.0), 20.0f64 / 4.0), (log(20.0), 2.0 / 18.0), (log(18.0), 4.0 / 14.0)];
+    for ((e, y), (expected_e, odds)) in parts.into_iter().zip(expected) {
+        assert!((e - expected_e).abs() < 1e-6 && (y.unwrap() - odds.ln()).abs() < 1e-6, "{e} {y:?}");
     }
+    assert!(z.iter().all(|z| z.is_finite()), "{z}");
 }
 
 #[test]
@@ -73,20 +62,23 @@ fn the_response_limit_is_an_error_with_a_way_out() {
     assert!(fault.error.to_string().contains("raise `headroom`"), "{}", fault.error);
 }
 
-#[test]
-fn ties_below_threshold_share_by_rank_and_conserve_energy() {
-    let step = fit(1.0, &Array2::ones((1, 11)), &array![100.0]);
-    let mut cells = [0.0f32; 8];
-    step.fill_layer(2.5, &[0.125; 8], &mut cells, &mut Vec::new());
-    assert_eq!(cells, [1.25, 1.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+fn shared(threshold: f64, energy: f64, shares: &[f64]) -> Vec<f32> {
+    let step = fit(threshold, &Array2::ones((1, 11)), &array![100.0]);
+    let mut cells = vec![0.0f32; shares.len()];
+    step.share(energy, &mut shares.iter().copied().enumerate().collect(), &mut cells);
+    cells
 }
 
 #[test]
-fn without_a_voxel_above_threshold_the_largest_takes_all() {
-    let step = fit(1.0, &Array2::ones((1, 11)), &array![100.0]);
-    let mut cells = [0.0f32; 3];
-    step.fill_layer(3.0, &[-2.0, -0.1, f64::from(f32::MIN)], &mut cells, &mut Vec::new());
-    assert_eq!(cells, [0.0, 3.0, 0.0]);
+fn too_many_voxels_for_the_energy_share_by_rank() {
+    assert_eq!(shared(1.0, 2.5, &[1.25; 8]), [1.25, 1.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(shared(1.0, 1.0, &[2.0, 7.0, 3.0]), [0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn voxels_that_scaling_takes_below_threshold_stay_at_it() {
+    assert_eq!(shared(1.0, 6.0, &[1.0, 2.0, 10.0]), [1.0, 1.0, 4.0]);
+    assert_eq!(shared(1.0, 6.0, &[1.0, 2.0]), [2.0, 4.0]);
 }
 
 #[test]
@@ -177,7 +169,10 @@ proptest! {
         let step = fit(1.0, &Array2::ones((1, 11)), &array![100.0]);
         let z = Array1::from(z).insert_axis(Axis(0));
         let shower = step.inverse(z.view(), array![energy].view()).unwrap();
-        let total = sigmoid(z[[0, 0]]) * f64::from(step.max_response) * f64::from(energy);
+        let mut energies = [0.0; 3];
+        step.fill_energies(&z.as_slice().unwrap()[..3], f64::from(energy), &mut energies);
+        let total: f64 = energies.iter().sum();
+        prop_assert!(total <= 1.000001 * f64::from(step.max_response) * f64::from(energy));
         let visible = shower.iter().map(|&x| f64::from(x)).sum::<f64>();
         prop_assert!(shower.iter().all(|&x| x == 0.0 || x >= 0.9999));
         prop_assert!(visible <= total * 1.00001 && visible >= total * 0.99999 - 3.0, "{visible} of {total}");
