@@ -71,6 +71,15 @@ fn an_existing_file_is_kept_unless_told_otherwise() {
     refuse(folder.path(), &arguments(&input, &nowhere), &["cannot create", "none/out.parquet"]);
 }
 
+/// A program that another test starts meanwhile inherits an open file and holds its lock for as long as it runs. A copy
+/// of the file has none.
+fn unlock(file: &Path) {
+    if let Ok(bytes) = std::fs::read(file) {
+        std::fs::remove_file(file).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    }
+}
+
 /// A folder with an HDF5 file of our making.
 struct Made {
     folder: TempDir,
@@ -85,6 +94,8 @@ impl Made {
             let dataset = file.new_dataset::<f64>().shape(shape.to_vec()).create(*name).unwrap();
             dataset.write_raw(values).unwrap();
         }
+        drop(file);
+        unlock(&made.input());
         made
     }
 
@@ -105,6 +116,7 @@ impl Made {
 
     #[track_caller]
     fn refuse(&self, expected: &[&str]) {
+        unlock(&self.input());
         let (input, out) = (text(self.input()), text(self.folder.path().join("out.parquet")));
         let message = refuse(self.folder.path(), &arguments(&input, &out), expected);
         assert!(message.contains("made.hdf5"), "{message}");
@@ -215,6 +227,7 @@ fn large_files_need_no_more_memory_than_small_ones() {
         let incident = file.new_dataset::<f32>().shape([events, 1]).create("incident_energies").unwrap();
         incident.write_raw(&(0..events).map(energy).collect::<Vec<_>>()).unwrap();
         drop((file, showers, incident));
+        unlock(Path::new(&input));
         let arguments = ["import", &input, "--binning", &binning, "-o", &out, "--quiet"];
         let peak = crate::memory::peak(command(&arguments).stdout(Stdio::null()).spawn().unwrap());
         let batch = read(&[&out]);
