@@ -138,6 +138,12 @@ impl Dataset {
         width.ok_or_else(|| DataError::NoRows { place: self.place() })
     }
 
+    /// Names and widths of the columns of numbers and of fixed-size lists of numbers.
+    pub fn numeric_columns(&self) -> Vec<(String, usize)> {
+        let fields = self.schema().fields().iter();
+        fields.filter_map(|field| Some((field.name().clone(), fixed_width(field.data_type())?))).collect()
+    }
+
     /// The field of a column.
     ///
     /// # Errors

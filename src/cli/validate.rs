@@ -25,6 +25,7 @@ use crate::validation::ValidationConfig;
     simile validate [OPTIONS] --reference FILE --candidate FILE --output DIR")]
 #[command(after_help = "Examples:\n  \
     simile validate runs/quickstart\n  \
+    simile validate --reference full.parquet --candidate fast.parquet -o check\n  \
     simile validate --reference full.parquet --candidate fast.parquet --columns pt,eta,mass -o check\n  \
     simile validate --reference full.parquet --candidate fast.parquet --incident incident_energy --voxels voxels -o check")]
 pub(super) struct Validate {
@@ -50,7 +51,7 @@ struct Samples {
     /// Folder for metrics.json, plots, report.html and weights.parquet
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Columns to compare
+    /// Columns to compare; by default showers if the files have a calorimeter, else all common columns of numbers
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     columns: Vec<String>,
     /// Column of the incident energy in MeV
@@ -97,12 +98,13 @@ impl Samples {
         if output.exists() {
             bail!("{} exists: choose another --output", output.display());
         }
-        let config = self.config()?;
-        if config.columns.is_empty() && config.voxels.is_none() {
-            bail!("nothing to compare: name --columns, or --incident and --voxels of a calorimeter");
-        }
+        let mut config = self.config()?;
         let reference = Dataset::open(&self.reference)?;
         let candidate = Dataset::open(&self.candidate)?;
+        if config.columns.is_empty() && config.voxels.is_none() {
+            let chosen = choose_columns(&mut config, [&reference, &candidate])?;
+            common.terminal().message(&chosen);
+        }
         let options = config.options(self.seed, ["reference", "candidate"])?;
         let classifier = MlpClassifier::new(config.classifier.clone(), common.device()?);
         let classifier: Option<&dyn TwoSampleClassifier> =
@@ -165,4 +167,33 @@ impl Samples {
         config.check()?;
         Ok(config)
     }
+}
+
+/// Column that simile and Geant4 samples number events in.
+const EVENT_ID: &str = "event_id";
+/// Column of the incident energy of shower files.
+const INCIDENT: &str = "incident_energy";
+
+/// Compares what both samples have: showers if they have a calorimeter, else all columns of numbers. Says what was chosen.
+fn choose_columns(config: &mut ValidationConfig, samples: [&Dataset; 2]) -> anyhow::Result<String> {
+    let [reference, candidate] = samples.map(Dataset::numeric_columns);
+    let mut common: Vec<_> = reference.into_iter().filter(|column| candidate.contains(column)).collect();
+    if let Some(geometry) = samples[0].geometry()?.filter(|_| config.incident.is_none()) {
+        let voxels = common.iter().find(|(_, width)| *width > 1 && *width == geometry.n_voxels());
+        if let (Some((voxels, _)), true) = (voxels, common.contains(&(INCIDENT.to_owned(), 1))) {
+            let message = format!("comparing showers: `{voxels}` for `{INCIDENT}`");
+            (config.voxels, config.incident) = (Some(voxels.clone()), Some(INCIDENT.to_owned()));
+            return Ok(message);
+        }
+    }
+    let roles = [config.weight.as_deref(), config.time_column.as_deref(), Some(EVENT_ID)];
+    common.retain(|(name, _)| !roles.contains(&Some(name)) && !config.conditions.contains(name));
+    if common.is_empty() {
+        bail!(
+            "nothing to compare: the samples have no column of numbers in common; name --columns, or --incident and --voxels \
+             of a calorimeter"
+        );
+    }
+    config.columns = common.into_iter().map(|(name, _)| name).collect();
+    Ok(format!("comparing all common columns: {} (--columns chooses)", config.columns.join(", ")))
 }

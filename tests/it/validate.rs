@@ -115,6 +115,24 @@ fn showers_are_compared_by_their_observables() {
 }
 
 #[test]
+fn what_both_have_is_compared_unless_columns_are_named() {
+    let pair = Pair::new(0.0);
+    let ended = succeed(&pair.arguments("candidate.parquet", &["--no-classifier"]));
+    assert!(ended.stderr.contains("all common columns: "), "{}", ended.stderr);
+    let names: Vec<String> =
+        pair.metrics().features.into_iter().map(|feature| feature.feature.name).collect();
+    assert!(["dx", "dy"].iter().all(|name| names.contains(&name.to_string())), "{names:?}");
+
+    let pair = Pair::new(0.0);
+    for (name, seed) in [("reference.parquet", 1), ("candidate.parquet", 2)] {
+        Showers::new(500, seed).write(Path::new(&pair.path(name)));
+    }
+    let ended = succeed(&pair.arguments("candidate.parquet", &["--no-classifier"]));
+    assert!(ended.stderr.contains("comparing showers: `voxels` for `incident_energy`"), "{}", ended.stderr);
+    assert!(pair.metrics().response.is_some());
+}
+
+#[test]
 fn what_cannot_be_compared_is_refused() {
     let pair = Pair::new(0.0);
     let values: ArrayRef = Arc::new(Float32Array::from(vec![1.0; 100]));
@@ -124,7 +142,8 @@ fn what_cannot_be_compared_is_refused() {
     };
     // The options file is written before the first look at the folder.
     pair.arguments("candidate.parquet", &[]);
-    refused("candidate.parquet", &[], &["nothing to compare", "--columns"]);
+    write(Path::new(&pair.path("other.parquet")), vec![("other", values)]);
+    refused("other.parquet", &[], &["nothing to compare", "no column of numbers in common", "--columns"]);
     refused(
         "short.parquet",
         &["--columns", "dx,dy"],
