@@ -104,7 +104,9 @@ impl Chain {
         z: ArrayView2<f32>,
         conditions: &Events,
     ) -> Result<Array2<f32>, PreprocessingError> {
-        if let Some(((row, _), &value)) = z.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        if !z.iter().all(|value| value.is_finite()) {
+            let ((row, _), &value) =
+                z.indexed_iter().find(|(_, value)| !value.is_finite()).expect("one is not");
             let column = self.column.clone();
             return Err(PreprocessingError::Output { column, row: conditions.rows[row], value });
         }

@@ -401,7 +401,9 @@ impl LayerEnergies {
         let whole = self.log(energy).max(0.0);
         above.clear();
         above.extend(x.iter().zip(own).enumerate().filter_map(|(cell, (&x, voxel))| {
-            Some((cell, voxel.size(whole, x)?.clamp(-LARGEST_LOG, LARGEST_LOG).exp()))
+            let log = voxel.size(whole, x)?.clamp(-LARGEST_LOG, LARGEST_LOG);
+            // Single precision, which is what voxels have, at half the cost.
+            Some((cell, f64::from((log as f32).exp())))
         }));
         if above.is_empty() {
             // The voxel that is nearest to being there.

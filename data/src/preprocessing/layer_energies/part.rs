@@ -154,7 +154,7 @@ impl Part {
 
     /// r at σ⁻¹(F)
     fn residual(&self, score: f64) -> f64 {
-        let position = (score + LAST_KNOT) / STEP;
+        let position = (score + LAST_KNOT) * (1.0 / STEP);
         let before = (position.max(0.0) as usize).min(KNOTS - 2);
         let [low, high] = [before, before + 1].map(|knot| f64::from(self.residuals[knot]));
         low + (position - before as f64) * (high - low)
