@@ -76,9 +76,9 @@ impl Chain {
             .ok_or_else(|| PreprocessingError::Damaged { column: self.column.clone() })
     }
 
-    /// Leading columns of model space that hold layer ratios; `None` for an ordinary column.
-    pub(super) fn n_ratios(&self) -> Option<usize> {
-        self.layer_energies.as_ref().map(LayerEnergies::n_ratios)
+    /// Columns of model space in every group of targets; `None` for an ordinary column.
+    pub(super) fn groups(&self) -> Option<Vec<usize>> {
+        self.layer_energies.as_ref().map(LayerEnergies::groups)
     }
 
     /// Whether model space has a column for every category.
@@ -140,7 +140,7 @@ impl Chain {
         Surroundings { conditions, geometry, is_condition }: Surroundings,
         train: &Events,
     ) -> Result<LayerEnergies, PreprocessingError> {
-        let Step::LayerEnergies { incident, threshold_mev, headroom, rotate } = step else {
+        let Step::LayerEnergies { incident, threshold_mev, headroom, rotate, by_layer } = step else {
             unreachable!("called for this step only");
         };
         let fail = |fault| self.step_error(1, fault);
@@ -160,7 +160,8 @@ impl Chain {
         check_finite(voxels).map_err(at)?;
         let geometry = geometry.ok_or_else(|| fail(StepError::NoGeometry))?;
         let first = LayerEnergies::new(incident, *threshold_mev, *headroom, *rotate, geometry, voxels)
-            .map_err(fail)?;
+            .map_err(fail)?
+            .by_layer(*by_layer);
         let incident_mev = incident_energy(&first, train)?;
         first.fit(voxels, incident_mev).map_err(at)
     }

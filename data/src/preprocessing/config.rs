@@ -82,6 +82,10 @@ pub enum Step {
         /// for showers whose distribution is symmetric about the calorimeter's axis, as at normal incidence.
         #[serde(default)]
         rotate: bool,
+        /// Generate the voxels layer by layer, front to back, each with a model of its own that knows the layers before it,
+        /// instead of all at once. `[[model]]` then needs tables for the energies and for every layer.
+        #[serde(default)]
+        by_layer: bool,
     },
 }
 
@@ -122,6 +126,7 @@ mod tests {
                 threshold_mev: 1.0,
                 headroom: 1.2,
                 rotate: false,
+                by_layer: false,
             },
             Step::Logit { alpha: 1e-6, range: [0.0, 1.0] },
         ];

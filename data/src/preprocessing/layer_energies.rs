@@ -65,6 +65,9 @@ pub(super) struct LayerEnergies {
     layer_sectors: Vec<usize>,
     /// Turn and mirror showers at random.
     rotate: bool,
+    /// The voxels of every layer are a group.
+    #[serde(default)]
+    by_layer: bool,
     /// Layers as they take their parts.
     order: Vec<usize>,
     /// The visible part of the incident energy, then those of all layers in `order` but the last.
@@ -109,10 +112,16 @@ impl LayerEnergies {
             layer_voxels: layers().map(|layer| layer.n_voxels()).collect(),
             layer_sectors: layers().map(|layer| layer.n_alpha).collect(),
             rotate,
+            by_layer: false,
             order: Vec::new(),
             shares: Vec::new(),
             voxels: Vec::new(),
         })
+    }
+
+    /// Whether the voxels of every layer are a group of targets, or all of them.
+    pub(super) fn by_layer(self, by_layer: bool) -> Self {
+        Self { by_layer, ..self }
     }
 
     /// Fits the response limit, `headroom` × the largest response of the training sample, and the distributions of all parts.
@@ -207,13 +216,20 @@ impl LayerEnergies {
     }
 
     /// Columns of the visible energy and the layers' parts: one for each layer.
-    pub(super) fn n_ratios(&self) -> usize {
+    fn n_ratios(&self) -> usize {
         self.layer_voxels.len()
     }
 
     /// Columns of the voxels: one for each that shares its layer.
-    pub(super) fn n_shared(&self) -> usize {
+    fn n_shared(&self) -> usize {
         self.layer_voxels.iter().filter(|&&voxels| voxels > 1).sum()
+    }
+
+    /// Columns of every group of targets: energies, then voxels.
+    pub(super) fn groups(&self) -> Vec<usize> {
+        let shared = self.layer_voxels.iter().copied().filter(|&voxels| voxels > 1);
+        let voxels = if self.by_layer { shared.collect() } else { vec![shared.sum()] };
+        std::iter::once(self.n_ratios()).chain(voxels).filter(|&width| width > 0).collect()
     }
 
     /// Width of model space; `None` if the parameters do not suit `input` voxels.

@@ -146,24 +146,24 @@ impl Preprocessing {
         self.targets.iter().map(|chain| (chain.column.as_str(), chain.width))
     }
 
-    /// Columns of model space that belong together, covering `0..n_target` in order: the layer ratios and the
-    /// voxel fractions of `layer_energies` are a group each, ordinary columns side by side form one.
+    /// Columns of model space that belong together, covering `0..n_target` in order: the energies and the voxels of
+    /// `layer_energies` are a group each, or the voxels one for every layer; ordinary columns side by side form one.
     #[must_use]
     pub fn target_groups(&self) -> Vec<Range<usize>> {
         let mut groups: Vec<Range<usize>> = Vec::new();
         let (mut start, mut after_ordinary) = (0, false);
         for (chain, &width) in self.targets.iter().zip(&self.widths[1]) {
             let end = start + width;
-            match (chain.n_ratios(), groups.last_mut()) {
-                (Some(ratios), _) => {
-                    groups.extend(
-                        [start..start + ratios, start + ratios..end].into_iter().filter(|g| !g.is_empty()),
-                    );
-                }
+            let own = chain.groups();
+            match (&own, groups.last_mut()) {
+                (Some(own), _) => groups.extend(own.iter().scan(start, |begin, width| {
+                    *begin += width;
+                    Some(*begin - width..*begin)
+                })),
                 (None, Some(last)) if after_ordinary => last.end = end,
                 (None, _) => groups.push(start..end),
             }
-            (start, after_ordinary) = (end, chain.n_ratios().is_none());
+            (start, after_ordinary) = (end, own.is_none());
         }
         groups
     }

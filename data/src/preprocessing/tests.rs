@@ -300,6 +300,13 @@ fn geant4_showers_round_trip() -> Result<(), Box<dyn std::error::Error>> {
     let (condition, target) = (["incident_energy".to_owned()], ["voxels".to_owned()]);
     let fitted = Preprocessing::fit(&config, &condition, &target, Some(&geometry), &showers, 1)?;
     assert_eq!(fitted.target_groups(), [0..4, 4..148]);
+    let mut by_layer = config.clone();
+    let Step::LayerEnergies { by_layer: key, .. } = &mut by_layer.0.get_mut("voxels").unwrap()[0] else {
+        unreachable!()
+    };
+    *key = true;
+    let by_layer = Preprocessing::fit(&by_layer, &condition, &target, Some(&geometry), &showers, 1)?;
+    assert_eq!(by_layer.target_groups(), [0..4, 4..12, 12..76, 76..140, 140..148]);
     let z = fitted.target(&showers, &mut random::stream(2, "test", 0))?;
     for column in z.axis_iter(Axis(1)) {
         assert!(column.mean().unwrap().abs() < 0.05 && (column.std(0.0) - 1.0).abs() < 0.05);
