@@ -12,6 +12,7 @@ mod program;
 mod resume;
 mod run;
 mod sample;
+mod shards;
 mod simulate;
 mod toy;
 mod validate;
