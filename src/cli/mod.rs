@@ -17,6 +17,7 @@ mod run;
 mod sample;
 mod simulate;
 mod stage;
+mod sweep;
 mod terminal;
 mod validate;
 
@@ -56,6 +57,7 @@ enum Command {
     Report(stage::Report),
     Sample(sample::Sample),
     Merge(merge::Merge),
+    Sweep(sweep::Sweep),
     Simulate(simulate::Simulate),
     #[cfg(feature = "hdf5")]
     Import(import::Import),
@@ -106,6 +108,7 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Report(command) => command.run(common),
         Command::Sample(command) => command.run(common),
         Command::Merge(command) => command.run(common),
+        Command::Sweep(command) => command.run(),
         Command::Simulate(command) => command.run(common),
         #[cfg(feature = "hdf5")]
         Command::Import(command) => command.run(common),

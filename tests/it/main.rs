@@ -14,5 +14,6 @@ mod run;
 mod sample;
 mod shards;
 mod simulate;
+mod sweep;
 mod toy;
 mod validate;
