@@ -40,6 +40,12 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ReadError
     serde_json::from_str(&text).map_err(ReadError::Json)
 }
 
+/// Whether something is in the way of a new folder: anything but an empty folder, which batch systems like to make.
+pub(crate) fn is_occupied(path: &Path) -> bool {
+    let is_empty = |path| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    path.exists() && !is_empty(path)
+}
+
 /// A folder that is filled under a temporary name beside `path` and renamed by [`PendingFolder::commit`]; dropped
 /// before that, it is removed.
 pub(crate) struct PendingFolder {

@@ -2,7 +2,7 @@
 //!
 //! Events are read from Parquet (`simile_data`), a surrogate is trained on them ([`training`], [`models`]), events are
 //! generated ([`sampling`]) and judged against reference Monte Carlo (`simile_validation`). [`pipeline`] strings these
-//! stages together, [`comparison`] sets finished runs side by side, [`simulation`] draws events from known truths, `import`
+//! stages together, [`comparison`] sets finished runs side by side, [`sweep`] makes and ranks parameter scans, [`simulation`] draws events from known truths, `import`
 //! reads HDF5 if built with that feature; [`cli`] is the program.
 
 pub mod cli;
@@ -17,6 +17,7 @@ pub mod nn;
 pub mod pipeline;
 pub mod sampling;
 pub mod simulation;
+pub mod sweep;
 pub mod tensors;
 pub mod training;
 pub mod validation;

@@ -74,6 +74,11 @@ impl Dataset {
         self.schema().metadata.get(key).map(String::as_str)
     }
 
+    /// Metadata of one file under `key`, whether or not the other files have the same.
+    pub fn file_metadata(&self, file: usize, key: &str) -> Option<&str> {
+        self.footers()[file].schema().metadata().get(key).map(String::as_str)
+    }
+
     /// Number of events over all files.
     pub fn num_rows(&self) -> u64 {
         self.inner.rows
@@ -119,6 +124,21 @@ impl Dataset {
     /// If a file cannot be read.
     pub fn sha256(&self) -> Result<Vec<String>, DataError> {
         self.files().iter().map(|file| file_sha256(&file.path)).collect()
+    }
+
+    /// SHA-256 over the sizes and the footers of all files. A footer holds place, size and statistics of every column
+    /// chunk, so this tells data sets apart without reading them.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn fingerprint(&self) -> Result<String, DataError> {
+        let mut text = String::new();
+        for file in self.files() {
+            let footer = footer_bytes(&file.path, file.bytes).map_err(DataError::io("read", &file.path))?;
+            let digest = sha256(footer.as_slice()).map_err(DataError::io("read", &file.path))?;
+            text += &format!("{} {digest}\n", file.bytes);
+        }
+        Ok(sha256(text.as_bytes()).expect("memory can be read"))
     }
 
     /// Numbers per event of a column: 1 for scalars, the product of the lengths for (nested) fixed-size lists.
@@ -271,4 +291,17 @@ fn check_magic(file: &mut File, path: &Path) -> Result<(), DataError> {
 fn file_sha256(path: &Path) -> Result<String, DataError> {
     let file = File::open(path).map_err(DataError::io("read", path))?;
     sha256(file).map_err(DataError::io("read", path))
+}
+
+/// The end of a Parquet file: footer, its length in four bytes (little endian), magic.
+fn footer_bytes(path: &Path, bytes: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-8))?;
+    let mut length = [0; 4];
+    file.read_exact(&mut length)?;
+    let length = (u64::from(u32::from_le_bytes(length)) + 8).min(bytes);
+    file.seek(SeekFrom::Start(bytes - length))?;
+    let mut footer = Vec::new();
+    file.take(length).read_to_end(&mut footer)?;
+    Ok(footer)
 }

@@ -44,6 +44,17 @@ pub enum DataError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// The folder for unfinished files cannot be used.
+    #[error(
+        "cannot write in the scratch folder {path}: {source}; set TMPDIR or --scratch to a folder of this machine \
+         that can be written, or unset TMPDIR to write beside the output"
+    )]
+    Scratch {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// The file is not Parquet.
     #[error("{path} is not a Parquet file: {reason}")]
     NotParquet {

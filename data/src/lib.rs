@@ -15,6 +15,7 @@
 mod atomic;
 mod blocks;
 mod bridge;
+mod concatenate;
 pub mod config;
 mod damage;
 mod dataset;
@@ -36,6 +37,7 @@ pub mod writer;
 pub use arrow::datatypes::SchemaRef;
 pub use atomic::write_file;
 pub use blocks::{Block, Blocks};
+pub use concatenate::concatenate;
 pub use config::DataConfig;
 pub use dataset::{Dataset, FileInfo};
 pub use error::{DataError, name_hint};
@@ -47,4 +49,7 @@ pub use preprocessing::Preprocessing;
 pub use scan::Scan;
 pub use schema::{GEOMETRY_KEY, UNITS_KEY};
 pub use split::{Split, SplitConfig};
-pub use writer::{EventWriter, WriterOptions, WrittenFile, event_schema, events_to_batch, matrix_to_array};
+pub use writer::{
+    EventWriter, PendingFile, ROW_GROUP_BYTES, ROW_GROUP_ROWS, WriterOptions, WrittenFile, event_schema,
+    events_to_batch, matrix_to_array,
+};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch};
@@ -21,9 +21,9 @@ use crate::schema::difference;
 use crate::{DataError, Events};
 
 /// Row groups are closed at this encoded size, so that readers and writer need little memory for wide events.
-const ROW_GROUP_BYTES: usize = 64 << 20;
+pub const ROW_GROUP_BYTES: usize = 64 << 20;
 /// Rows of a row group at most: small enough to skip by, large enough to compress well.
-const ROW_GROUP_ROWS: usize = 131_072;
+pub const ROW_GROUP_ROWS: usize = 131_072;
 
 /// How a file is written.
 #[derive(Clone, Debug)]
@@ -32,15 +32,26 @@ pub struct WriterOptions {
     pub compression: Compression,
     /// Rows per row group at most.
     pub row_group_rows: usize,
+    /// Encoded bytes per row group at most; none where every row group but the last is to have `row_group_rows`.
+    pub row_group_bytes: Option<usize>,
     /// For columns whose values hardly ever repeat: numbers are stored without dictionary, `f32` split by bytes and
     /// integers as differences. Random coordinates then take half the space.
     pub distinct: bool,
+    /// Folder in which the file is written before it moves to its place, best one of this machine where the place is
+    /// on a network file system; by default the folder of the file.
+    pub scratch: Option<PathBuf>,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
         let level = ZstdLevel::try_new(3).expect("zstd has level 3");
-        Self { compression: Compression::ZSTD(level), row_group_rows: ROW_GROUP_ROWS, distinct: false }
+        Self {
+            compression: Compression::ZSTD(level),
+            row_group_rows: ROW_GROUP_ROWS,
+            row_group_bytes: Some(ROW_GROUP_BYTES),
+            distinct: false,
+            scratch: None,
+        }
     }
 }
 
@@ -73,7 +84,7 @@ impl EventWriter {
         options: &WriterOptions,
     ) -> Result<Self, DataError> {
         let path = path.as_ref();
-        let file = AtomicFile::create(path)?;
+        let file = AtomicFile::create(path, options.scratch.as_deref())?;
         let mut metadata: Vec<_> = schema.metadata().iter().collect();
         // The map is a hash map: sorted, so that equal events give equal files.
         metadata.sort_unstable();
@@ -86,12 +97,12 @@ impl EventWriter {
         let properties = builder
             .set_compression(options.compression)
             .set_max_row_group_row_count(Some(options.row_group_rows.max(1)))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_max_row_group_bytes(options.row_group_bytes)
             .set_key_value_metadata(Some(metadata))
-            .set_created_by(concat!("simile ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_created_by(CREATED_BY.to_owned())
             .build();
         let writer = ArrowWriter::try_new(file.handle()?, schema.clone(), Some(properties));
-        let writer = writer.map_err(|error| write_error(path, error))?;
+        let writer = writer.map_err(|error| write_error(file.place(), error))?;
         Ok(Self { file, schema, writer, rows: 0 })
     }
 
@@ -104,9 +115,14 @@ impl EventWriter {
         if let Some(difference) = difference(&self.schema, batch.schema_ref()) {
             return Err(DataError::Misfit { path: self.file.path().to_owned(), difference });
         }
-        self.writer.write(batch).map_err(|error| write_error(self.file.path(), error))?;
+        self.writer.write(batch).map_err(|error| write_error(self.file.place(), error))?;
         self.rows += batch.num_rows() as u64;
         Ok(())
+    }
+
+    /// Adds metadata to the footer that is not part of the schema, because it tells this file from others like it.
+    pub fn annotate(&mut self, key: &str, value: String) {
+        self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
     }
 
     /// Writes the footer, flushes to disk and gives the file its name.
@@ -114,11 +130,60 @@ impl EventWriter {
     /// # Errors
     /// If the disk is full; nothing is left behind then.
     pub fn finish(self) -> Result<WrittenFile, DataError> {
+        self.close()?.persist()
+    }
+
+    /// Writes the footer, but leaves the file without its name.
+    ///
+    /// # Errors
+    /// If the disk is full; nothing is left behind then.
+    pub fn close(self) -> Result<PendingFile, DataError> {
         let Self { file, writer, rows, .. } = self;
-        writer.close().map_err(|error| write_error(file.path(), error))?;
-        Ok(WrittenFile { rows, bytes: file.persist()? })
+        writer.close().map_err(|error| write_error(file.place(), error))?;
+        Ok(PendingFile { file, rows })
     }
 }
+
+/// A complete file that lacks only its name; dropped without it, it is removed.
+#[derive(Debug)]
+pub struct PendingFile {
+    pub(crate) file: AtomicFile,
+    pub(crate) rows: u64,
+}
+
+impl PendingFile {
+    /// Events in the file.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Size of the file.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn bytes(&self) -> Result<u64, DataError> {
+        self.file.bytes()
+    }
+
+    /// SHA-256 of the file in hexadecimal.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn sha256(&self) -> Result<String, DataError> {
+        self.file.sha256()
+    }
+
+    /// Flushes to disk and gives the file its name.
+    ///
+    /// # Errors
+    /// If the disk is full; nothing is left behind then.
+    pub fn persist(self) -> Result<WrittenFile, DataError> {
+        Ok(WrittenFile { rows: self.rows, bytes: self.file.persist()? })
+    }
+}
+
+/// The program that files name as their writer.
+pub(crate) const CREATED_BY: &str = concat!("simile ", env!("CARGO_PKG_VERSION"));
 
 /// Encodings of [`WriterOptions::distinct`] for the scalar columns of a schema.
 fn encode_distinct(builder: WriterPropertiesBuilder, schema: &SchemaRef) -> WriterPropertiesBuilder {
@@ -133,7 +198,7 @@ fn encode_distinct(builder: WriterPropertiesBuilder, schema: &SchemaRef) -> Writ
     })
 }
 
-fn write_error(path: &Path, error: ParquetError) -> DataError {
+pub(crate) fn write_error(path: &Path, error: ParquetError) -> DataError {
     let source = match error {
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {
             Ok(source) => *source,

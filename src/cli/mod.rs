@@ -1,6 +1,6 @@
 //! The command line: one file per subcommand.
 //!
-//! Exit codes: 0 success, 1 a validation gate failed, 2 an error. Results go to standard output, messages and progress
+//! Exit codes: 0 success, 1 a validation gate failed, 2 an error, 75 stopped by the batch system, to be started again. Results go to standard output, messages and progress
 //! to standard error.
 
 mod bench;
@@ -10,11 +10,14 @@ mod config;
 #[cfg(feature = "hdf5")]
 mod import;
 mod inspect;
+mod merge;
 mod options;
+mod preemption;
 mod run;
 mod sample;
 mod simulate;
 mod stage;
+mod sweep;
 mod terminal;
 mod validate;
 
@@ -22,6 +25,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::pipeline::PipelineError;
+use crate::training::TrainingError;
 use options::Common;
 
 /// Fast surrogate simulation for particle physics, validated against reference Monte Carlo.
@@ -34,7 +39,7 @@ use options::Common;
         simile sample runs/quickstart/model --conditions events.parquet -o generated.parquet -n 100000\n  \
         simile validate --reference full.parquet --candidate generated.parquet --incident incident_energy --voxels voxels -o check\n  \
         simile compare runs/quickstart runs/other\n\n\
-        Exit codes: 0 success, 1 a validation gate failed, 2 an error."
+        Exit codes: 0 success, 1 a validation gate failed, 2 an error, 75 stopped by SIGTERM or SIGUSR1: start it again."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -51,6 +56,8 @@ enum Command {
     Generate(stage::Generate),
     Report(stage::Report),
     Sample(sample::Sample),
+    Merge(merge::Merge),
+    Sweep(sweep::Sweep),
     Simulate(simulate::Simulate),
     #[cfg(feature = "hdf5")]
     Import(import::Import),
@@ -77,9 +84,19 @@ pub fn main() -> ExitCode {
         Ok(Outcome::GateFailed) => ExitCode::from(1),
         Err(error) => {
             common.report_error(&error);
-            ExitCode::from(2)
+            ExitCode::from(if is_interruption(&error) { preemption::EXIT_AGAIN } else { 2 })
         }
     }
+}
+
+/// Whether work stopped because the batch system asked for it.
+fn is_interruption(error: &anyhow::Error) -> bool {
+    let interrupted = |error: &PipelineError| match error {
+        PipelineError::Interrupted { .. } => true,
+        PipelineError::Training(error) => matches!(error, TrainingError::Interrupted { .. }),
+        _ => false,
+    };
+    error.downcast_ref().is_some_and(interrupted)
 }
 
 fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
@@ -90,6 +107,8 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Generate(command) => command.run(common),
         Command::Report(command) => command.run(common),
         Command::Sample(command) => command.run(common),
+        Command::Merge(command) => command.run(common),
+        Command::Sweep(command) => command.run(),
         Command::Simulate(command) => command.run(common),
         #[cfg(feature = "hdf5")]
         Command::Import(command) => command.run(common),

@@ -1,9 +1,13 @@
-//! Options that every subcommand takes.
+//! Options that every subcommand takes, or several.
+
+use std::path::PathBuf;
+use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 
+use super::preemption::Preemption;
 use super::terminal::Terminal;
 
 /// How messages are written.
@@ -18,7 +22,8 @@ pub(super) enum LogFormat {
 
 #[derive(Args)]
 pub(super) struct Common {
-    /// Number of threads; by default one for every core this process may use
+    /// Number of threads; by default one for every core this process may use, or fewer if OMP_NUM_THREADS or
+    /// SLURM_CPUS_PER_TASK says so
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Where to compute; this build knows `flex`, the CPU
@@ -30,12 +35,53 @@ pub(super) struct Common {
     /// How messages are written to standard error
     #[arg(long, global = true, value_enum, default_value_t)]
     log_format: LogFormat,
+    /// Whether the batch system wants the job to end
+    #[arg(skip)]
+    preemption: Preemption,
+}
+
+/// Where unfinished files lie.
+#[derive(Args)]
+pub(super) struct Scratch {
+    /// Folder, best of this machine, in which a file is written before it moves to its place; by default that place
+    #[arg(long, value_name = "DIR", env = "TMPDIR")]
+    scratch: Option<PathBuf>,
+}
+
+impl Scratch {
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.scratch.clone().filter(|folder| !folder.as_os_str().is_empty())
+    }
+}
+
+/// Variables that say how many threads a program may start, the first one that is set.
+const THREAD_VARIABLES: [&str; 2] = ["OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"];
+
+/// The number of threads that the environment asks for; none where it does not.
+fn threads_of(variables: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<usize>> {
+    for name in THREAD_VARIABLES {
+        let Some(value) = variables(name).filter(|value| !value.trim().is_empty()) else { continue };
+        // OpenMP takes a number for each level of nesting.
+        let outermost = value.split(',').next().unwrap_or_default().trim();
+        match outermost.parse() {
+            Ok(threads) if threads > 0 => return Ok(Some(threads)),
+            _ => bail!("{name}={value}: set it to a number of threads, unset it, or use --threads"),
+        }
+    }
+    Ok(None)
 }
 
 impl Common {
-    /// Starts the threads.
+    /// Starts the threads, and watches for signals of the batch system.
     pub(super) fn start(&self) -> anyhow::Result<()> {
-        let threads = self.threads.map_or(0, usize::from);
+        self.preemption.watch().context("cannot handle signals")?;
+        let asked = threads_of(|name| std::env::var(name).ok())?;
+        // Affinity and limits of control groups are part of what the system says is available.
+        let available = available_parallelism().map_or(usize::MAX, usize::from);
+        let threads = match self.threads {
+            Some(threads) => usize::from(threads),
+            None => asked.map_or(0, |asked| asked.min(available)),
+        };
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
     }
 
@@ -49,7 +95,7 @@ impl Common {
 
     /// Where messages and progress go.
     pub(super) fn terminal(&self) -> Terminal {
-        Terminal::new(self.quiet, self.log_format)
+        Terminal::new(self.quiet, self.log_format, self.preemption.clone())
     }
 
     /// Writes an error with its causes.
@@ -64,6 +110,29 @@ impl Common {
         match self.log_format {
             LogFormat::Text => eprintln!("error: {}", message.trim_end()),
             LogFormat::Json => eprintln!("{}", serde_json::json!({"level": "error", "message": message})),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn threads(set: &[(&str, &str)]) -> anyhow::Result<Option<usize>> {
+        let value = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
+        threads_of(value)
+    }
+
+    #[test]
+    fn the_environment_may_ask_for_fewer_threads() {
+        assert_eq!(threads(&[]).unwrap(), None);
+        assert_eq!(threads(&[("SLURM_CPUS_PER_TASK", "4")]).unwrap(), Some(4));
+        let both = [("SLURM_CPUS_PER_TASK", "4"), ("OMP_NUM_THREADS", "2,1")];
+        assert_eq!(threads(&both).unwrap(), Some(2));
+        assert_eq!(threads(&[("SLURM_CPUS_PER_TASK", "4"), ("OMP_NUM_THREADS", "")]).unwrap(), Some(4));
+        for value in ["0", "many", "-1"] {
+            let message = threads(&[("OMP_NUM_THREADS", value)]).unwrap_err().to_string();
+            assert!(message.contains(&format!("OMP_NUM_THREADS={value}")), "{message}");
         }
     }
 }

@@ -1,13 +1,14 @@
 //! `simile sample`.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::bail;
 use clap::Args;
 use simile_data::Dataset;
 
 use super::Outcome;
-use super::options::Common;
+use super::options::{Common, Scratch};
 use crate::models::bundle::Bundle;
 use crate::sampling::{self, SampleOptions, Shard};
 
@@ -17,7 +18,8 @@ use crate::sampling::{self, SampleOptions, Shard};
     simile sample runs/quickstart/model --conditions events.parquet -o generated.parquet\n  \
     simile sample runs/quickstart/model --conditions events.parquet -o part3.parquet -n 1000000 --shard 3/8\n\n\
     Event i is generated for row i of the conditions, which start again when there are fewer of them.\n\
-    Shards of one sample, in order, equal the sample made by one process.")]
+    `simile merge` makes of all shards the file that one process would have written. What a file holds and how it was\n\
+    made stands in NAME_manifest.json beside NAME.parquet.")]
 pub(super) struct Sample {
     /// Folder of the model, `model` in a run directory
     model: PathBuf,
@@ -42,21 +44,37 @@ pub(super) struct Sample {
     /// Replace the output file if it exists
     #[arg(long)]
     overwrite: bool,
+    /// Do nothing if the output file is already there with just these events
+    #[arg(long, conflicts_with = "overwrite")]
+    resume: bool,
+    #[command(flatten)]
+    scratch: Scratch,
 }
 
 impl Sample {
     pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
-        if self.output.exists() && !self.overwrite {
+        let started = Instant::now();
+        if self.output.exists() && !self.overwrite && !self.resume {
             bail!(
-                "{} exists: choose another --output, or replace it with --overwrite",
+                "{} exists: choose another --output, replace it with --overwrite, or keep it with --resume if it is complete",
                 self.output.display()
             );
         }
         let device = common.device()?;
         let bundle = Bundle::load(&self.model, &device)?;
         let conditions = Dataset::open(&self.conditions)?;
-        let options =
-            SampleOptions { events: self.n, seed: self.seed, shard: self.shard, strict: self.strict };
+        let options = SampleOptions {
+            events: self.n,
+            seed: self.seed,
+            shard: self.shard,
+            strict: self.strict,
+            scratch: self.scratch.folder(),
+            started,
+        };
+        if self.resume && sampling::is_done(&bundle, &conditions, &options, &self.output)? {
+            println!("{}: complete", self.output.display());
+            return Ok(Outcome::Success);
+        }
         let mut terminal = common.terminal();
         let summary = sampling::sample(&bundle, &conditions, &options, &device, &self.output, &mut terminal)?;
         println!(

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::options::LogFormat;
+use super::preemption::Preemption;
 use crate::Warn;
 use crate::pipeline::{self, Stage};
 use crate::sampling;
@@ -26,10 +27,11 @@ pub(super) struct Terminal {
     /// Of the current epoch: batches, events and loss so far, and its start.
     epoch: (u64, usize, f64, Instant),
     sampled: (u64, u64, Instant),
+    preemption: Preemption,
 }
 
 impl Terminal {
-    pub(super) fn new(quiet: bool, format: LogFormat) -> Self {
+    pub(super) fn new(quiet: bool, format: LogFormat, preemption: Preemption) -> Self {
         let now = Instant::now();
         Self {
             quiet,
@@ -40,6 +42,7 @@ impl Terminal {
             batches: 0,
             epoch: (0, 0, 0.0, now),
             sampled: (0, 0, now),
+            preemption,
         }
     }
 
@@ -91,6 +94,7 @@ impl Terminal {
 
 impl training::Observer for Terminal {
     fn start(&mut self, first_epoch: usize, epochs: usize, batches: u64) {
+        self.preemption.end_at_once(false);
         (self.epochs, self.batches) = (epochs, batches);
         self.epoch = (0, 0, 0.0, Instant::now());
         if first_epoch > 1 {
@@ -117,6 +121,10 @@ impl training::Observer for Terminal {
                 json!({"event": "step", "batch": batches, "batches": total, "loss": loss, "events_per_second": rate}),
             );
         }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.preemption.is_requested()
     }
 
     fn epoch(&mut self, record: &EpochRecord, best: bool) {
@@ -179,6 +187,7 @@ impl Warn for Terminal {
 
 impl pipeline::Observer for Terminal {
     fn stage(&mut self, stage: Stage) {
+        self.preemption.end_at_once(true);
         self.finish_bar();
         self.say(stage.name(), json!({"event": "stage", "stage": stage.name()}));
     }

@@ -272,6 +272,12 @@ pub fn adamw<const D: usize>(
     [p, m, v, a].map(Tensor::from_dispatch)
 }
 
+/// The vector instructions that are used: `V3` and `V4` are levels of x86-64, with AVX2 and AVX-512. Sums may be rounded
+/// otherwise with others.
+pub fn instructions() -> String {
+    simd::instructions()
+}
+
 /// Frees memory that training steps leave for the next one; call it when there is no next one.
 pub fn free_spare_memory() {
     block::free_spare_memory();

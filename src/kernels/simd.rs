@@ -16,6 +16,11 @@ pub(super) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     ARCH.dispatch(work)
 }
 
+/// The widest vector instructions of this processor, as `pulp` names them: `V4` has AVX-512, `V3` AVX2.
+pub(super) fn instructions() -> String {
+    format!("{:?}", *ARCH).chars().take_while(|c| c.is_alphanumeric()).collect()
+}
+
 /// Runs `work` with the widest vectors of this processor.
 pub(super) fn with_lanes<W: WithSimd>(work: W) -> W::Output {
     ARCH.dispatch(work)

@@ -62,6 +62,14 @@ pub enum PipelineError {
         /// The earlier stage
         needed: Stage,
     },
+    /// The batch system wants the program to end.
+    #[error("interrupted before `{}` of {path}: go on with `simile run` and --resume", next.name())]
+    Interrupted {
+        /// The run directory
+        path: PathBuf,
+        /// What comes next
+        next: Stage,
+    },
     /// A split has no events.
     #[error(
         "no events for {split}: {} train, {} validation, {} test; check data.select, data.split and data.test_files",
@@ -160,9 +168,16 @@ pub fn run(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<RunDirectory, PipelineError> {
-    let mut run = if resume && out.exists() { reopen(config, out)? } else { prepare(config, out, observer)? };
+    let mut run = if resume && files::is_occupied(out) {
+        reopen(config, out)?
+    } else {
+        prepare(config, out, observer)?
+    };
     for stage in Stage::ALL.into_iter().skip(1) {
         if !run.is_done(stage) {
+            if observer.interrupted() {
+                return Err(PipelineError::Interrupted { path: out.to_path_buf(), next: stage });
+            }
             run_stage(&mut run, stage, device, observer)?;
         }
     }
@@ -178,7 +193,7 @@ pub fn prepare(
     out: &Path,
     observer: &mut dyn Observer,
 ) -> Result<RunDirectory, PipelineError> {
-    if out.exists() {
+    if files::is_occupied(out) {
         return Err(PipelineError::Exists { path: out.to_path_buf() });
     }
     // Mistakes in the thresholds are found now rather than after training.
@@ -236,7 +251,14 @@ fn sample(run: &RunDirectory, device: &Device, observer: &mut dyn Observer) -> R
     let bundle = Bundle::load(&run.model(), device)?;
     let conditions = prepare::open(&run.prepared(Split::Test))?;
     let events = Some(run.config.sampling.events.unwrap_or(conditions.num_rows()));
-    let options = SampleOptions { events, seed: run.config.seed, shard: Shard::default(), strict: false };
+    let options = SampleOptions {
+        events,
+        seed: run.config.seed,
+        shard: Shard::default(),
+        strict: false,
+        scratch: None,
+        started: Instant::now(),
+    };
     let out = run.generated();
     create_parent(&out)?;
     let SampleSummary { events, generation_seconds, .. } =

@@ -88,7 +88,7 @@ impl RunDirectory {
         config: &RunConfig,
         fill: impl FnOnce(&Self) -> Result<f64, PipelineError>,
     ) -> Result<Self, PipelineError> {
-        if root.exists() {
+        if files::is_occupied(root) {
             return Err(PipelineError::Exists { path: root.to_path_buf() });
         }
         let pending = PendingFolder::create(root)?;

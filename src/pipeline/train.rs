@@ -135,6 +135,10 @@ impl training::Observer for Logged<'_> {
         self.inner.step(events, loss);
     }
 
+    fn interrupted(&self) -> bool {
+        self.inner.interrupted()
+    }
+
     fn epoch(&mut self, record: &EpochRecord, best: bool) {
         if let Err(error) = append(&self.log, &line(record)) {
             self.error.get_or_insert(error);

@@ -88,15 +88,22 @@ impl<'a> Conditions<'a> {
     }
 
     /// Reads rows modulo the number of rows, one run after the other.
-    fn read_rows(&self, mut range: Range<u64>) -> Result<Events, SamplingError> {
+    fn read_rows(&self, range: Range<u64>) -> Result<Events, SamplingError> {
+        let runs: Result<Vec<Events>, DataError> =
+            self.runs(range).into_iter().map(|run| self.scan(run)).collect();
+        Ok(Events::concat(&runs?)?)
+    }
+
+    /// The rows of the events in `range`, as runs of consecutive ones.
+    fn runs(&self, mut range: Range<u64>) -> Vec<Range<u64>> {
         let mut runs = Vec::new();
         while range.start < range.end {
             let first = range.start % self.len();
             let last = self.len().min(first + range.end - range.start);
-            runs.push(self.scan(first..last)?);
+            runs.push(first..last);
             range.start += last - first;
         }
-        Ok(Events::concat(&runs)?)
+        runs
     }
 
     fn scan(&self, rows: Range<u64>) -> Result<Events, DataError> {
@@ -105,9 +112,10 @@ impl<'a> Conditions<'a> {
         Events::concat(&blocks?)
     }
 
-    /// Compares the conditions with those of the training events.
+    /// Compares the conditions of the events in `range` with those of the training events.
     pub(super) fn check_ranges(
         &self,
+        range: Range<u64>,
         strict: bool,
         observer: &mut dyn Observer,
     ) -> Result<(), SamplingError> {
@@ -121,10 +129,18 @@ impl<'a> Conditions<'a> {
             }
             Ok(())
         };
-        match &self.cached {
-            Some(cached) => widen(cached)?,
-            None => {
-                scan_conditions(self.bundle, self.dataset).events()?.try_for_each(|events| widen(&events?))?
+        // Longer ranges take all rows, over and over.
+        let runs = self.runs(range.start..range.end.min(range.start + self.len()));
+        for rows in runs {
+            match &self.cached {
+                Some(cached) => {
+                    let positions: Vec<usize> = rows.map(|row| row as usize).collect();
+                    widen(&cached.select_rows(&positions))?;
+                }
+                None => scan_conditions(self.bundle, self.dataset)
+                    .rows(rows)
+                    .events()?
+                    .try_for_each(|events| widen(&events?))?,
             }
         }
         for (range, (found_min, found_max)) in ranges.iter().zip(found) {

@@ -2,8 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt::{Display, Formatter};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Instant;
 
 use crate::config::ConfigError;
 
@@ -30,7 +33,7 @@ impl SamplingConfig {
 }
 
 /// What `sample` generates.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SampleOptions {
     /// Number of events of the whole sample; by default one for every condition.
     pub events: Option<u64>,
@@ -40,10 +43,15 @@ pub struct SampleOptions {
     pub shard: Shard,
     /// Refuse conditions outside the range of the training events rather than warn.
     pub strict: bool,
+    /// Folder in which the file is written before it moves to its place; by default that place.
+    pub scratch: Option<PathBuf>,
+    /// When work began, for the record of how long it took.
+    pub started: Instant,
 }
 
 /// Part I of N of a sample, written I/N and counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Shard {
     index: u64,
     count: u64,
@@ -71,15 +79,45 @@ impl FromStr for Shard {
     }
 }
 
+impl TryFrom<String> for Shard {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Shard> for String {
+    fn from(shard: Shard) -> Self {
+        shard.to_string()
+    }
+}
+
+impl Display for Shard {
+    fn fmt(&self, f: &mut Formatter) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
 impl Shard {
-    /// The events of this shard among `events`: whole chunks, so that shards together equal one process.
-    pub fn range(self, events: u64) -> Range<u64> {
-        let chunks = events.div_ceil(super::CHUNK);
+    /// The events of this shard among `events`: whole groups of `group` rows, the last of which may be smaller.
+    pub fn range(self, events: u64, group: u64) -> Range<u64> {
+        let groups = events.div_ceil(group);
         let begin = |index: u64| {
-            let chunk = u128::from(chunks) * u128::from(index) / u128::from(self.count);
-            (chunk as u64 * super::CHUNK).min(events)
+            let first = u128::from(groups) * u128::from(index) / u128::from(self.count);
+            (first as u64 * group).min(events)
         };
         begin(self.index - 1)..begin(self.index)
+    }
+
+    /// I of I/N.
+    pub(super) fn index(self) -> u64 {
+        self.index
+    }
+
+    /// N of I/N.
+    pub(super) fn count(self) -> u64 {
+        self.count
     }
 }
 
@@ -88,13 +126,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_cover_every_event_once_in_whole_chunks() {
-        for (events, count) in [(1, 1), (10_000, 3), (5_000, 8), (1_000_000, 7)] {
+    fn shards_cover_every_event_once_in_whole_row_groups() {
+        for (events, count, group) in
+            [(1, 1, 1024), (10_000, 3, 1024), (5_000, 8, 1024), (1_000_000, 7, 3072)]
+        {
             let mut next = 0;
             for index in 1..=count {
-                let range = Shard { index, count }.range(events);
+                let range = Shard { index, count }.range(events, group);
                 assert_eq!(range.start, next);
-                assert!(range.end == events || range.end.is_multiple_of(super::super::CHUNK));
+                assert!(range.end == events || range.end.is_multiple_of(group));
                 next = range.end;
             }
             assert_eq!(next, events);

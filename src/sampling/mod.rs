@@ -3,10 +3,13 @@
 //! Event i of a sample is generated for row i of the conditions, which are read in turn from the beginning when there
 //! are fewer of them. Events are generated in chunks of [`CHUNK`]; chunk c draws its random numbers from
 //! `random::stream(seed, "sample", c)`, so an event depends on seed, model and condition alone: not on the number of
-//! threads, of shards, or of events.
+//! threads, of shards, or of events. Shards are whole row groups, which are written chunk by chunk, so that [`merge`] of all
+//! shards gives the file that one process would have written.
 
 mod conditions;
 mod config;
+mod merge;
+mod provenance;
 mod rate;
 
 use std::collections::HashMap;
@@ -19,24 +22,31 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use simile_data::preprocessing::PreprocessingError;
 use simile_data::{
-    DataError, Dataset, EventWriter, Events, GEOMETRY_KEY, SchemaRef, UNITS_KEY, WriterOptions, random,
+    DataError, Dataset, EventWriter, Events, GEOMETRY_KEY, ROW_GROUP_BYTES, ROW_GROUP_ROWS, SchemaRef,
+    UNITS_KEY, WriterOptions, random,
 };
 use simile_data::{numbered_batch, numbered_schema};
 use thiserror::Error;
 
 pub use conditions::scan_conditions;
 pub use config::{SampleOptions, SamplingConfig, Shard};
+pub use merge::{MergeError, MergeSummary, merge};
+pub use provenance::{Making, Origin, Part, PartManifest, Provenance};
 pub use rate::{Rate, measure_rates};
 
 use crate::Warn;
+use crate::kernels;
 use crate::models::bundle::Bundle;
 use crate::training::tensor;
 use conditions::{Conditions, weight_column};
+use provenance::{ORIGIN_KEY, PART_KEY};
 
 /// Events generated together; part of the definition of a sample, so it never changes.
 pub const CHUNK: u64 = 1024;
 /// Chunks generated between writes: enough to keep many cores busy, few enough to need little memory.
 const CHUNKS_PER_BLOCK: u64 = 32;
+/// A sample has about as many row groups, if they are not too large then: enough to share out among hundreds of shards.
+const ROW_GROUPS: u64 = 256;
 /// Column of the event number where the training events had none.
 const DEFAULT_ID: &str = "event_id";
 
@@ -77,6 +87,16 @@ pub enum SamplingError {
         /// Largest value trained on
         max: f32,
     },
+    /// There is another file under the name of the output.
+    #[error(
+        "{path} exists and is not what is asked for ({difference}): choose another --output, or replace it with --overwrite"
+    )]
+    Occupied {
+        /// The file
+        path: std::path::PathBuf,
+        /// In what it differs
+        difference: String,
+    },
 }
 
 /// What was generated.
@@ -101,7 +121,8 @@ pub trait Observer: Warn {
 /// Generates events for `conditions` into the Parquet file `out`.
 ///
 /// The file holds the event number, the model's conditions and targets in `f32`, the weights of the conditions where both
-/// they and the training events have some, and the training events' geometry and units. It appears under its name only when it is complete.
+/// they and the training events have some, and the training events' geometry and units. It appears under its name only
+/// when it is complete, after its [`PartManifest`].
 ///
 /// # Errors
 /// If the conditions do not fit the model, cannot be read, or the file cannot be written.
@@ -113,26 +134,95 @@ pub fn sample(
     out: &Path,
     observer: &mut dyn Observer,
 ) -> Result<SampleSummary, SamplingError> {
-    let start = Instant::now();
-    let schema = schema(bundle, weight_column(bundle, conditions), options);
+    let start = options.started;
+    let Plan { schema, provenance, row_group_rows } = Plan::new(bundle, conditions, options)?;
+    let range = provenance.part.first..provenance.part.end;
     let mut conditions = Conditions::open(conditions, bundle)?;
-    conditions.check_ranges(options.strict, observer)?;
-    let total = options.events.unwrap_or(conditions.len());
-    let range = options.shard.range(total);
+    conditions.check_ranges(range.clone(), options.strict, observer)?;
     observer.begin(range.end - range.start);
 
-    let mut writer = EventWriter::create(out, schema.clone(), &WriterOptions::default())?;
+    let writer_options = WriterOptions {
+        row_group_rows: row_group_rows as usize,
+        row_group_bytes: None,
+        scratch: options.scratch.clone(),
+        ..WriterOptions::default()
+    };
+    let mut writer = EventWriter::create(out, schema.clone(), &writer_options)?;
+    let setup_seconds = start.elapsed().as_secs_f64();
     let mut generation_seconds = 0.0;
-    for block in blocks(range.clone()) {
+    for block in blocks(range) {
         let events = conditions.read(block.clone())?;
         let generation = Instant::now();
         let generated = generate_block(bundle, &events, block.start, options.seed, device)?;
         generation_seconds += generation.elapsed().as_secs_f64();
-        writer.write(&numbered_batch(&generated, &schema)?)?;
+        // One by one, because page boundaries depend on what is written together.
+        generated.iter().try_for_each(|chunk| writer.write(&numbered_batch(chunk, &schema)?))?;
         observer.advance(block.end - block.start);
     }
-    let written = writer.finish()?;
-    Ok(SampleSummary { events: written.rows, generation_seconds, seconds: start.elapsed().as_secs_f64() })
+    writer.annotate(PART_KEY, serde_json::to_string(&provenance.part).expect("plain data are JSON"));
+    let file = writer.close()?;
+    let seconds = start.elapsed().as_secs_f64();
+    let making = Making {
+        setup_seconds,
+        generation_seconds,
+        seconds,
+        threads: rayon::current_num_threads(),
+        instructions: kernels::instructions(),
+    };
+    PartManifest::new(out, &file, provenance, vec![making])?.write(out)?;
+    Ok(SampleSummary { events: file.persist()?.rows, generation_seconds, seconds })
+}
+
+/// Whether `out` is already what [`sample`] would write.
+///
+/// # Errors
+/// If there is another file.
+pub fn is_done(
+    bundle: &Bundle,
+    conditions: &Dataset,
+    options: &SampleOptions,
+    out: &Path,
+) -> Result<bool, SamplingError> {
+    if !out.exists() {
+        return Ok(false);
+    }
+    let wanted = Plan::new(bundle, conditions, options)?.provenance;
+    let occupied = |difference: String| SamplingError::Occupied { path: out.to_path_buf(), difference };
+    let file = Dataset::open(&[out.to_string_lossy()]).map_err(|error| occupied(error.to_string()))?;
+    let found =
+        Provenance::of_file(&file, 0).ok_or_else(|| occupied("simile sample did not write it".to_owned()))?;
+    if let Some((key, here, there)) = wanted.origin.difference(&found.origin) {
+        return Err(occupied(format!("its {key} is {there}, not {here}")));
+    }
+    if wanted.part != found.part {
+        return Err(occupied(format!("it is shard {}, not {}", found.part.shard, wanted.part.shard)));
+    }
+    Ok(PartManifest::read(out).is_ok_and(|manifest| manifest.bytes == file.files()[0].bytes))
+}
+
+/// What is to be written.
+struct Plan {
+    schema: SchemaRef,
+    provenance: Provenance,
+    row_group_rows: u64,
+}
+
+impl Plan {
+    fn new(bundle: &Bundle, conditions: &Dataset, options: &SampleOptions) -> Result<Self, DataError> {
+        let origin = Origin::new(bundle, conditions, options)?;
+        let columns = columns(bundle, weight_column(bundle, conditions));
+        let row_bytes = 8 + columns.iter().map(|(_, width)| 4 * *width as u64).sum::<u64>();
+        let schema = schema(bundle, &columns, &origin);
+        let part = Part::new(options.shard, origin.events, row_bytes);
+        let row_group_rows = row_group_rows(origin.events, row_bytes);
+        Ok(Self { schema, provenance: Provenance { origin, part }, row_group_rows })
+    }
+}
+
+/// Rows of a row group: whole chunks, so few that a sample can be shared out, and no more than fit into memory well.
+fn row_group_rows(events: u64, row_bytes: u64) -> u64 {
+    let most = (ROW_GROUP_ROWS as u64).min(ROW_GROUP_BYTES as u64 / row_bytes);
+    CHUNK * ((events / ROW_GROUPS).min(most) / CHUNK).max(1)
 }
 
 /// Consecutive ranges that begin at multiples of a block, except the first.
@@ -148,28 +238,27 @@ fn blocks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     })
 }
 
-fn schema(bundle: &Bundle, weight: Option<&str>, options: &SampleOptions) -> SchemaRef {
-    let manifest = &bundle.manifest;
-    let mut columns = manifest.condition_columns.clone();
+/// Columns of the file behind the event number, with their widths.
+fn columns(bundle: &Bundle, weight: Option<&str>) -> Vec<(String, usize)> {
+    let mut columns = bundle.manifest.condition_columns.clone();
     columns.extend(weight.map(|column| (column.to_string(), 1)));
-    columns.extend(manifest.target_columns.iter().cloned());
-    let generator = serde_json::json!({
-        "code": format!("simile {}", env!("CARGO_PKG_VERSION")),
-        "model": manifest.kind,
-        "weights_sha256": bundle.weights_sha256,
-        "seed": options.seed,
-    });
+    columns.extend(bundle.manifest.target_columns.iter().cloned());
+    columns
+}
+
+fn schema(bundle: &Bundle, columns: &[(String, usize)], origin: &Origin) -> SchemaRef {
+    let manifest = &bundle.manifest;
     let mut metadata = HashMap::from([
-        ("generator".to_string(), generator.to_string()),
+        (ORIGIN_KEY.to_string(), serde_json::to_string(origin).expect("plain data are JSON")),
         (UNITS_KEY.to_string(), serde_json::to_string(&manifest.units).expect("a map of strings")),
     ]);
     if let Some(geometry) = &manifest.geometry {
         metadata.insert(GEOMETRY_KEY.to_string(), geometry.to_json());
     }
-    numbered_schema(manifest.config.data.id.as_deref().unwrap_or(DEFAULT_ID), &columns, metadata)
+    numbered_schema(manifest.config.data.id.as_deref().unwrap_or(DEFAULT_ID), columns, metadata)
 }
 
-/// Generates the events of a block; `events` holds their conditions, the first has number `first`. Chunks at the ends
+/// Generates the events of a block, chunk by chunk; `events` holds their conditions, the first has number `first`. Chunks at the ends
 /// of the block that belong to it only in part are generated whole, the last condition taking the place of those that
 /// are not known: an event must not depend on how many others are asked for, and a product of one row with a matrix may
 /// be rounded in another way than one of many.
@@ -179,10 +268,10 @@ fn generate_block(
     first: u64,
     seed: u64,
     device: &Device,
-) -> Result<Events, SamplingError> {
+) -> Result<Vec<Events>, SamplingError> {
     let count = events.len() as u64;
     let chunks: Vec<u64> = (first / CHUNK..(first + count).div_ceil(CHUNK)).collect();
-    let parts: Result<Vec<Events>, SamplingError> = chunks
+    chunks
         .into_par_iter()
         .map(|chunk| {
             let positions: Vec<usize> = (chunk * CHUNK..(chunk + 1) * CHUNK)
@@ -198,8 +287,7 @@ fn generate_block(
             }
             Ok(generated.select_rows(&(0..known).collect::<Vec<_>>()))
         })
-        .collect();
-    Ok(Events::concat(&parts?)?)
+        .collect()
 }
 
 fn generate_chunk(

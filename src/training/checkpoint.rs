@@ -1,7 +1,8 @@
 //! Everything training needs to go on exactly where it was, in one `safetensors` file per run.
 //!
 //! Tensors are named `weights.…`, `first.…`, `second.…`, `average.…` (optimiser) and `best.…`; progress is TOML in the
-//! file's metadata, because `serde_json` may change the last bit of a number. The file is replaced atomically after every epoch.
+//! file's metadata, because `serde_json` may change the last bit of a number. The file is replaced atomically after every epoch,
+//! and within long ones.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::OptimizerState;
+use super::watch::Means;
 use super::{EpochRecord, TrainingError};
 use crate::nn::parameters::Parameters;
 use crate::tensors;
@@ -26,6 +28,26 @@ pub(super) struct Progress {
     pub(super) history: Vec<EpochRecord>,
     /// Epoch whose averaged weights are kept.
     pub(super) best_epoch: usize,
+    /// Where the epoch after the finished ones stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) partial: Option<PartialEpoch>,
+}
+
+/// An epoch that has begun.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct PartialEpoch {
+    /// Batches done.
+    pub(super) batches: usize,
+    /// Random numbers of the loss used so far, in words of the generator.
+    pub(super) loss_words: u64,
+    /// The same for those of the preprocessing.
+    pub(super) event_words: u64,
+    /// Sums over the batches.
+    pub(super) means: Means,
+    /// Learning rate of the last step.
+    pub(super) learning_rate: f64,
+    /// Wall-clock time so far.
+    pub(super) seconds: f64,
 }
 
 /// Contents of a checkpoint.

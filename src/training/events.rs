@@ -144,7 +144,9 @@ pub struct EpochBatches<'s, 'a> {
     order: Option<ChaCha8Rng>,
     noise: ChaCha8Rng,
     batch_size: usize,
-    /// Events of the current window unless the source caches them, the order in which they come, and how many came.
+    /// Rows of the current window, its events once they are read unless the source caches them, the order in which they
+    /// come, and how many came.
+    rows: Range<u64>,
     window: Option<Events>,
     positions: Vec<usize>,
     done: usize,
@@ -166,6 +168,7 @@ impl<'s, 'a> EpochBatches<'s, 'a> {
             order,
             noise,
             batch_size,
+            rows: 0..0,
             window: None,
             positions: Vec::new(),
             done: 0,
@@ -173,28 +176,40 @@ impl<'s, 'a> EpochBatches<'s, 'a> {
         }
     }
 
-    /// Moves to the next window; false after the last.
-    fn next_window(&mut self) -> Result<bool, TrainingError> {
-        let Some(rows) = self.windows.next() else { return Ok(false) };
-        self.positions = (0..(rows.end - rows.start) as usize).collect();
-        if let Some(order) = &mut self.order {
-            self.positions.shuffle(order);
-        }
-        self.done = 0;
-        self.window = None;
-        if self.source.cached.is_none() {
-            self.window = Some(self.source.read(rows)?);
-        }
-        Ok(true)
+    /// Words of the noise's random stream used so far.
+    pub(super) fn noise_words(&self) -> u64 {
+        words(&self.noise)
     }
 
-    fn batch(&mut self) -> Result<EventBatch, TrainingError> {
-        let end = (self.done + self.batch_size).min(self.positions.len());
-        let window = self.window.as_ref().or(self.source.cached.as_ref()).expect("a window was read");
-        let events = window.select_rows(&self.positions[self.done..end]);
-        self.done = end;
+    /// Leaves out the first `batches`, for which `noise_words` words of the noise's stream were used.
+    pub(super) fn skip_to(&mut self, batches: usize, noise_words: u64) {
+        while self.index < batches && self.advance().is_some() {}
+        self.noise.set_word_pos(noise_words.into());
+    }
+
+    /// Where in the window the next batch lies; none after the last.
+    fn advance(&mut self) -> Option<Range<usize>> {
+        while self.done == self.positions.len() {
+            self.rows = self.windows.next()?;
+            self.positions = (0..(self.rows.end - self.rows.start) as usize).collect();
+            if let Some(order) = &mut self.order {
+                self.positions.shuffle(order);
+            }
+            (self.done, self.window) = (0, None);
+        }
+        let begin = self.done;
+        self.done = (begin + self.batch_size).min(self.positions.len());
         self.index += 1;
+        Some(begin..self.done)
+    }
+
+    fn batch(&mut self, range: Range<usize>) -> Result<EventBatch, TrainingError> {
         let source = self.source;
+        if self.window.is_none() && source.cached.is_none() {
+            self.window = Some(source.read(self.rows.clone())?);
+        }
+        let window = self.window.as_ref().or(source.cached.as_ref()).expect("the window was read");
+        let events = window.select_rows(&self.positions[range]);
         let weight = match &source.weight {
             Some(column) => Some(events.column(column)?.mapv(|w| w / source.mean_weight)),
             None => None,
@@ -213,13 +228,12 @@ impl Iterator for EpochBatches<'_, '_> {
     type Item = Result<EventBatch, TrainingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.done == self.positions.len() {
-            match self.next_window() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        Some(self.batch())
+        let range = self.advance()?;
+        Some(self.batch(range))
     }
+}
+
+/// Words that were drawn from a stream.
+pub(super) fn words(stream: &ChaCha8Rng) -> u64 {
+    u64::try_from(stream.get_word_pos()).expect("an epoch draws fewer than 2⁶⁴ words")
 }

@@ -1,11 +1,13 @@
 //! The training loop: the same for every [`Surrogate`].
 //!
 //! An epoch runs over all training events in random order, then the loss of the validation events is taken with the
-//! averaged weights, and a checkpoint is written. Training continues from a checkpoint bit by bit as if it had not
-//! been interrupted, because every random number is keyed by epoch.
+//! averaged weights, and a checkpoint is written, in long epochs and on request also between two batches. Training
+//! continues from a checkpoint bit by bit as if it had not been interrupted: random numbers are keyed by epoch, and a
+//! checkpoint within an epoch holds how many of them were used.
 
 mod checkpoint;
 mod config;
+mod error;
 mod events;
 mod judge;
 mod optimizer;
@@ -15,92 +17,29 @@ mod tests;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Axis};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Deserializer, Serialize};
-use simile_data::preprocessing::PreprocessingError;
-use simile_data::{Preprocessing, random};
-use thiserror::Error;
+use simile_data::random;
 
 pub use config::TrainingConfig;
+pub use error::TrainingError;
 pub use events::{EpochBatches, EventBatch, EventSource};
 pub use schedule::ScheduleKind;
 
 use crate::Warn;
 use crate::kernels;
 use crate::models::{Batch, Judge, Loss, Step, Surrogate, Turn};
-use crate::nn::parameters::{self, ParameterError, Parameters};
-use crate::tensors::TensorFileError;
-use checkpoint::{Checkpoint, Progress};
+use crate::nn::parameters::{self, Parameters};
+use checkpoint::{Checkpoint, PartialEpoch, Progress};
+use error::not_finite;
+use events::words;
 pub use optimizer::Optimizer;
-use watch::{DIVERSITY, GENERATOR_GRADIENT, GRADIENT, LOSS, Means};
-
-/// Training that cannot start or go on.
-#[derive(Debug, Error)]
-pub enum TrainingError {
-    /// Reading events failed.
-    #[error(transparent)]
-    Data(#[from] simile_data::DataError),
-    /// An event does not fit the preprocessing.
-    #[error(transparent)]
-    Preprocessing(#[from] PreprocessingError),
-    /// Reading or writing a checkpoint failed.
-    #[error(transparent)]
-    Tensors(#[from] TensorFileError),
-    /// A checkpoint does not fit the model.
-    #[error(transparent)]
-    Parameters(#[from] ParameterError),
-    /// There is nothing to train on.
-    #[error("no training events: check data.files, data.select and data.split")]
-    NoEvents,
-    /// A likelihood cannot take negative weights.
-    #[error(
-        "column `{column}`, prepared row {row}: weight {weight} is negative; train on events with weights ≥ 0"
-    )]
-    NegativeWeight {
-        /// The weight column
-        column: String,
-        /// Row in the prepared file
-        row: u64,
-        /// The weight
-        weight: f32,
-    },
-    /// Nothing would be learnt.
-    #[error("column `{column}`: all weights are zero")]
-    ZeroWeights {
-        /// The weight column
-        column: String,
-    },
-    /// The loss or its gradient is not a number.
-    #[error(
-        "training stopped: {what} is not finite in epoch {epoch}, batch {batch} (prepared rows {rows}); {inputs}. \
-         Lower training.learning_rate or training.gradient_clip, or mend these events"
-    )]
-    NotFinite {
-        /// Loss or gradient
-        what: &'static str,
-        /// Epoch, counted from 1
-        epoch: usize,
-        /// Batch within the epoch, counted from 0
-        batch: usize,
-        /// First rows of the batch
-        rows: String,
-        /// What is remarkable about the inputs
-        inputs: String,
-    },
-    /// The checkpoint belongs to another run.
-    #[error(
-        "{path} was written by a run with another configuration or other data: \
-         start afresh in a new output directory, or restore the configuration"
-    )]
-    ForeignCheckpoint {
-        /// The checkpoint
-        path: PathBuf,
-    },
-}
+use watch::{DIVERSITY, GENERATOR_GRADIENT, GRADIENT, LOSS};
 
 /// What one epoch gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,6 +78,10 @@ pub trait Observer: Warn {
     fn step(&mut self, events: usize, loss: f64);
     /// An epoch ended; `best` says whether its weights are the best so far.
     fn epoch(&mut self, record: &EpochRecord, best: bool);
+    /// Whether training is to write a checkpoint and stop; asked before every batch.
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// What training works on.
@@ -203,7 +146,11 @@ struct Training<'a, M> {
     progress: Progress,
     best: Parameters,
     batches: u64,
+    saved: Instant,
 }
+
+/// A checkpoint is written at least so often, so that a crash costs no more.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(600);
 
 impl<'a, M: Surrogate> Training<'a, M> {
     fn new(model: M, device: &Device, setup: &'a Setup<'a>) -> Result<Self, TrainingError> {
@@ -221,6 +168,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
                 progress,
                 best,
                 batches,
+                saved: Instant::now(),
             });
         };
         let checkpoint = Checkpoint::load(path)?;
@@ -237,6 +185,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
             progress: checkpoint.progress,
             best: checkpoint.best,
             batches,
+            saved: Instant::now(),
         })
     }
 
@@ -247,74 +196,104 @@ impl<'a, M: Surrogate> Training<'a, M> {
     }
 
     fn epoch(&mut self, observer: &mut dyn Observer) -> Result<(), TrainingError> {
-        let start = Instant::now();
         let epoch = self.progress.history.len() + 1;
         let mut record = self.train_epoch(epoch, observer)?;
+        let start = Instant::now();
         let averaged = self.averaged_weights();
-        self.judge(&mut record, &averaged)?;
+        self.judge(&mut record, &averaged, observer)?;
         watch::warn_of_failure(&self.progress.history, &record, observer);
-        record.seconds = start.elapsed().as_secs_f64();
+        record.seconds += start.elapsed().as_secs_f64();
         let best = self.is_best(&record);
         if best {
             self.best = averaged;
             self.progress.best_epoch = epoch;
         }
-        self.progress.steps = self.optimizer.steps;
-        self.progress.weight_steps = self.optimizer.weight_steps();
+        self.progress.partial = None;
         self.progress.history.push(record);
-        if let Some(path) = self.setup.checkpoint {
-            self.checkpoint().save(path)?;
-        }
+        self.save()?;
         observer.epoch(&self.progress.history[epoch - 1], best);
         Ok(())
     }
 
+    /// Trains an epoch, or what is left of one.
     fn train_epoch(
         &mut self,
         epoch: usize,
         observer: &mut dyn Observer,
     ) -> Result<EpochRecord, TrainingError> {
         let config = self.setup.config;
+        let mut partial = self.progress.partial.take().unwrap_or_default();
         let mut noise = random::stream(self.setup.seed, "train/loss", epoch as u64);
-        let (mut means, mut learning_rate) = (Means::default(), 0.0);
-        for batch in self.setup.train.shuffled(self.setup.seed, epoch, config.batch_size) {
-            let batch = batch?;
-            let size = batch.rows.len();
-            let model = self.model.take().expect("the model is in place between steps");
-            let step = Step { number: self.optimizer.steps, epoch };
-            let Loss { value: loss, turn, figures } =
-                model.loss(&to_tensors(&batch, &self.device), step, &mut noise);
-            let value = scalar(&loss);
-            if !value.is_finite() {
-                return Err(not_finite("the loss", epoch, &batch, self.setup.train.preprocessing()));
+        noise.set_word_pos(partial.loss_words.into());
+        let mut batches = self.setup.train.shuffled(self.setup.seed, epoch, config.batch_size);
+        batches.skip_to(partial.batches, partial.event_words);
+        let (start, before) = (Instant::now(), partial.seconds);
+        loop {
+            let finished = !self.train_batch(epoch, &mut batches, &mut noise, &mut partial, observer)?;
+            partial.seconds = before + start.elapsed().as_secs_f64();
+            (partial.loss_words, partial.event_words) = (words(&noise), batches.noise_words());
+            if finished || observer.interrupted() || self.saved.elapsed() > CHECKPOINT_INTERVAL {
+                self.progress.partial = Some(partial.clone());
+                self.pause(observer)?;
             }
-            let factor = config.schedule.factor(self.optimizer.steps, self.batches * config.epochs as u64);
-            learning_rate = config.learning_rate * factor;
-            let (model, norm) = self.optimizer.step(model, loss.backward(), learning_rate, config);
-            self.model = Some(model.after_step());
-            if !norm.is_finite() {
-                return Err(not_finite("the gradient", epoch, &batch, self.setup.train.preprocessing()));
+            if finished {
+                return Ok(record(epoch, partial));
             }
-            let [loss, gradient] = match turn {
-                Turn::Main => [LOSS, GRADIENT],
-                Turn::Generator => ["generator loss", GENERATOR_GRADIENT],
-            };
-            means.add(loss, value, size);
-            means.add(gradient, norm, size);
-            figures.iter().for_each(|(name, figure)| means.add(name, scalar(figure), size));
-            observer.step(size, value);
         }
-        let mut figures = means.finish();
-        let mut take = |name| figures.remove(name).unwrap_or(f64::NAN);
-        Ok(EpochRecord {
-            epoch,
-            train_loss: take(LOSS),
-            validation_loss: None,
-            learning_rate,
-            gradient_norm: take(GRADIENT),
-            figures,
-            seconds: 0.0,
-        })
+    }
+
+    /// Takes one step; false after the last of the epoch.
+    fn train_batch(
+        &mut self,
+        epoch: usize,
+        batches: &mut EpochBatches,
+        noise: &mut ChaCha8Rng,
+        partial: &mut PartialEpoch,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, TrainingError> {
+        let config = self.setup.config;
+        let Some(batch) = batches.next().transpose()? else { return Ok(false) };
+        let size = batch.rows.len();
+        let model = self.model.take().expect("the model is in place between steps");
+        let step = Step { number: self.optimizer.steps, epoch };
+        let Loss { value: loss, turn, figures } = model.loss(&to_tensors(&batch, &self.device), step, noise);
+        let value = scalar(&loss);
+        if !value.is_finite() {
+            return Err(not_finite("the loss", epoch, &batch, self.setup.train.preprocessing()));
+        }
+        let factor = config.schedule.factor(self.optimizer.steps, self.batches * config.epochs as u64);
+        partial.learning_rate = config.learning_rate * factor;
+        let (model, norm) = self.optimizer.step(model, loss.backward(), partial.learning_rate, config);
+        self.model = Some(model.after_step());
+        if !norm.is_finite() {
+            return Err(not_finite("the gradient", epoch, &batch, self.setup.train.preprocessing()));
+        }
+        let [loss, gradient] = match turn {
+            Turn::Main => [LOSS, GRADIENT],
+            Turn::Generator => ["generator loss", GENERATOR_GRADIENT],
+        };
+        partial.means.add(loss, value, size);
+        partial.means.add(gradient, norm, size);
+        figures.iter().for_each(|(name, figure)| partial.means.add(name, scalar(figure), size));
+        partial.batches += 1;
+        observer.step(size, value);
+        Ok(true)
+    }
+
+    /// Stops within an epoch if that was asked for; writes a checkpoint then, and if the last one is too old.
+    fn pause(&mut self, observer: &dyn Observer) -> Result<(), TrainingError> {
+        let interrupted = observer.interrupted();
+        if interrupted || self.saved.elapsed() > CHECKPOINT_INTERVAL {
+            self.save()?;
+        }
+        let batches = self.progress.partial.as_ref().map_or(0, |partial| partial.batches);
+        let epoch = self.progress.history.len() + 1;
+        if interrupted { Err(TrainingError::Interrupted { epoch, batches }) } else { Ok(()) }
+    }
+
+    fn save(&mut self) -> Result<(), TrainingError> {
+        self.saved = Instant::now();
+        self.setup.checkpoint.map_or(Ok(()), |path| self.checkpoint().save(path))
     }
 
     fn model(&self) -> &M {
@@ -326,15 +305,20 @@ impl<'a, M: Surrogate> Training<'a, M> {
     }
 
     /// Adds the figure by which epochs are compared, with the given weights.
-    fn judge(&self, record: &mut EpochRecord, weights: &Parameters) -> Result<(), TrainingError> {
+    fn judge(
+        &mut self,
+        record: &mut EpochRecord,
+        weights: &Parameters,
+        observer: &dyn Observer,
+    ) -> Result<(), TrainingError> {
         if self.setup.validation.is_empty() {
             return Ok(());
         }
         let model = parameters::load(self.model().valid(), weights.clone())?;
         record.validation_loss = Some(match M::JUDGE {
-            Judge::Loss => self.validation_loss(record.epoch, &model)?,
+            Judge::Loss => self.validation_loss(record.epoch, &model, observer)?,
             Judge::Distance => {
-                let judge::Verdict { distance, diversity } = self.validation_distance(&model)?;
+                let judge::Verdict { distance, diversity } = self.validation_distance(&model, observer)?;
                 record.figures.insert(DIVERSITY.into(), diversity);
                 distance
             }
@@ -342,7 +326,11 @@ impl<'a, M: Surrogate> Training<'a, M> {
         Ok(())
     }
 
-    fn validation_distance(&self, model: &M) -> Result<judge::Verdict, TrainingError> {
+    fn validation_distance(
+        &mut self,
+        model: &M,
+        observer: &dyn Observer,
+    ) -> Result<judge::Verdict, TrainingError> {
         let seed = self.setup.seed;
         let device = self.device.clone().inner();
         let mut rng = random::stream(seed, "validation/sample", 0);
@@ -351,6 +339,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let mut events = 0;
         for batch in self.setup.validation.in_order(seed, self.setup.config.batch_size) {
             let batch = batch?;
+            self.pause(observer)?;
             events += batch.rows.len();
             generated.push(matrix(model.sample(tensor(&batch.condition, &device), &mut rng)));
             if let Some(of_batch) = &batch.weight {
@@ -370,7 +359,12 @@ impl<'a, M: Surrogate> Training<'a, M> {
         Ok(judge::compare(&condition, [&real, &generated], weight.as_deref(), seed))
     }
 
-    fn validation_loss(&self, epoch: usize, model: &M) -> Result<f64, TrainingError> {
+    fn validation_loss(
+        &mut self,
+        epoch: usize,
+        model: &M,
+        observer: &dyn Observer,
+    ) -> Result<f64, TrainingError> {
         let source = self.setup.validation;
         let device = self.device.clone().inner();
         let mut noise = random::stream(self.setup.seed, "validation/loss", 0);
@@ -379,6 +373,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let (mut sum, mut events) = (0.0, 0);
         for batch in source.in_order(self.setup.seed, self.setup.config.batch_size) {
             let batch = batch?;
+            self.pause(observer)?;
             let value = scalar(&model.loss(&to_tensors(&batch, &device), step, &mut noise).value);
             if !value.is_finite() {
                 return Err(not_finite("the validation loss", epoch, &batch, source.preprocessing()));
@@ -417,12 +412,29 @@ impl<'a, M: Surrogate> Training<'a, M> {
     }
 
     fn checkpoint(&self) -> Checkpoint {
+        let steps = self.optimizer.steps;
+        let weight_steps = self.optimizer.weight_steps();
         Checkpoint {
-            progress: self.progress.clone(),
+            progress: Progress { steps, weight_steps, ..self.progress.clone() },
             weights: parameters::collect(self.model()),
             optimizer: self.optimizer.state(),
             best: self.best.clone(),
         }
+    }
+}
+
+/// An epoch whose steps are done.
+fn record(epoch: usize, partial: PartialEpoch) -> EpochRecord {
+    let mut figures = partial.means.finish();
+    let mut take = |name| figures.remove(name).unwrap_or(f64::NAN);
+    EpochRecord {
+        epoch,
+        train_loss: take(LOSS),
+        validation_loss: None,
+        learning_rate: partial.learning_rate,
+        gradient_norm: take(GRADIENT),
+        figures,
+        seconds: partial.seconds,
     }
 }
 
@@ -455,47 +467,4 @@ pub(crate) fn matrix(tensor: Tensor<2>) -> Array2<f32> {
     let [rows, columns] = tensor.dims();
     let values = tensor.into_data().try_to_vec().expect("models compute in f32");
     Array2::from_shape_vec([rows, columns], values).expect("a matrix has rows times columns values")
-}
-
-/// Rows named in an error.
-const ROWS_SHOWN: usize = 8;
-
-fn not_finite(
-    what: &'static str,
-    epoch: usize,
-    batch: &EventBatch,
-    preprocessing: &Preprocessing,
-) -> TrainingError {
-    let mut rows: Vec<String> = batch.rows.iter().take(ROWS_SHOWN).map(u64::to_string).collect();
-    if batch.rows.len() > ROWS_SHOWN {
-        rows.push("…".into());
-    }
-    let inputs = [
-        extreme("target", &batch.target, batch, |index| preprocessing.target_of(index)),
-        extreme("condition", &batch.condition, batch, |index| preprocessing.condition_of(index)),
-    ];
-    let inputs: Vec<String> = inputs.into_iter().flatten().collect();
-    TrainingError::NotFinite {
-        what,
-        epoch,
-        batch: batch.index,
-        rows: rows.join(", "),
-        inputs: inputs.join("; "),
-    }
-}
-
-/// The value furthest from zero, or not finite, and where it comes from.
-fn extreme<'a>(
-    role: &str,
-    matrix: &Array2<f32>,
-    batch: &EventBatch,
-    column_of: impl Fn(usize) -> Option<&'a str>,
-) -> Option<String> {
-    let far = |v: f32| if v.is_finite() { v.abs() } else { f32::INFINITY };
-    let worst = matrix.indexed_iter().max_by(|(_, a), (_, b)| far(**a).total_cmp(&far(**b)));
-    worst.map(|((row, column), value)| {
-        let name = column_of(column).unwrap_or_default();
-        let row = batch.rows[row];
-        format!("most extreme {role}: column `{name}`, prepared row {row}, {value} in model space")
-    })
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{EpochRecord, Observer};
 
 pub(super) const DIVERSITY: &str = "diversity";
@@ -14,7 +16,7 @@ pub(super) const LOSS: &str = "loss";
 pub(super) const GRADIENT: &str = "gradient norm";
 
 /// Means over an epoch, each over the events for which it was given.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Means(BTreeMap<String, (f64, usize)>);
 
 impl Means {

@@ -12,6 +12,8 @@ mod program;
 mod resume;
 mod run;
 mod sample;
+mod shards;
 mod simulate;
+mod sweep;
 mod toy;
 mod validate;

@@ -12,6 +12,10 @@ use simile_data::Dataset;
 pub(crate) fn command<S: AsRef<str>>(arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simile"));
     command.args(arguments.iter().map(AsRef::as_ref));
+    // Batch jobs set these.
+    for variable in ["TMPDIR", "OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"] {
+        command.env_remove(variable);
+    }
     command
 }
 

@@ -1,5 +1,7 @@
 //! Going on with interrupted runs.
 
+#[cfg(unix)]
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -26,6 +28,42 @@ fn kill_after_a_checkpoint(toy: &Toy, delay: Duration) {
     assert!(child.try_wait().unwrap().is_none(), "training ended before it could be killed");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Starts `simile run --resume` and sends it a signal some time after it has begun to train. Returns its exit code.
+#[cfg(unix)]
+fn signal_in_training(toy: &Toy, signal: &str, delay: Duration) -> Option<i32> {
+    let arguments = ["run", &toy.config(), "--out", &text(toy.run()), "--resume", "--set", EPOCHS];
+    let mut child = command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut messages = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(messages.any(|line| line.unwrap().contains("epoch")), "training begins");
+    std::thread::sleep(delay);
+    let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let start = Instant::now();
+    let rest: Vec<String> = messages.map(Result::unwrap).collect();
+    let code = child.wait().unwrap().code();
+    assert!(start.elapsed() < Duration::from_secs(10), "it took {:?} to stop", start.elapsed());
+    assert!(rest.last().is_some_and(|line| line.contains("interrupted")), "{rest:?}");
+    code
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_preempted_five_times_ends_as_if_never_interrupted() {
+    let toy = Toy::tracks();
+    let calm = toy.path("calm");
+    succeed(&["prepare", &toy.config(), "--out", &calm, "--set", EPOCHS]);
+    succeed(&["train", &calm]);
+    for (signal, milliseconds) in [("TERM", 0), ("USR1", 3), ("TERM", 11), ("USR1", 20), ("TERM", 31)] {
+        let code = signal_in_training(&toy, signal, Duration::from_millis(milliseconds));
+        assert_eq!(code, Some(75));
+    }
+    let run = text(toy.run());
+    succeed(&["run", &toy.config(), "--out", &run, "--resume", "--set", EPOCHS]);
+    assert!(weights(&toy.run()) == weights(Path::new(&calm)), "the weights differ");
+    let log = std::fs::read_to_string(toy.run().join("log.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 150);
 }
 
 fn weights(run: &Path) -> Vec<u8> {

@@ -64,7 +64,7 @@ fn shards_in_order_equal_one_process() {
         .map(|shard| samples.sample(&shard.replace('/', "of"), &["--n", "5000", "--shard", shard]));
     let rows: Vec<u64> = parts.iter().map(|part| Dataset::open(&[part]).unwrap().num_rows()).collect();
     assert!(rows.iter().all(|&rows| rows > 0) && rows.iter().sum::<u64>() == 5000, "{rows:?}");
-    assert!(read(&parts) == read(&[whole]), "the shards differ from the whole");
+    assert!(read(&parts).columns() == read(&[whole]).columns(), "the shards differ from the whole");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_event_does_not_depend_on_how_many_are_generated() {
     let many = read(&[samples.sample("many", &["--n", "4000"])]);
     for n in [1, 1000, 1025, 3999] {
         let few = read(&[samples.sample(&n.to_string(), &["--n", &n.to_string()])]);
-        assert!(few == many.slice(0, n), "{n} events are not the first of 4000");
+        assert!(few.columns() == many.slice(0, n).columns(), "{n} events are not the first of 4000");
     }
 }
 
@@ -214,6 +214,14 @@ fn a_full_disk_is_an_error_and_nothing_stays_on_it() {
         &samples.arguments(&out, &["--n", "200000"]),
         &[&format!("cannot write {out}"), "No space left on device"],
     );
+    let part = samples.sample("part.parquet", &["--n", "200000"]);
+    refuse(
+        disk.0.path(),
+        &["merge", &part, "-o", &out],
+        &[&format!("cannot write {out}"), "No space left on device"],
+    );
+    let elsewhere = ["merge", &part, "-o", &out, "--scratch", &text(samples.folder.path())];
+    refuse(disk.0.path(), &elsewhere, &[&format!("cannot write {out}"), "No space left on device"]);
     // 60,000 showers do not fit, so the run fails in its first stage.
     let many = samples.folder.path().join("many.parquet");
     Showers::new(60_000, 1).write(&many);

@@ -46,7 +46,7 @@ pub(crate) fn with_metadata(batch: &RecordBatch, metadata: &[(&str, &str)]) -> R
 
 /// Options with small row groups, so that every test crosses their borders.
 pub(crate) fn options(compression: Compression, row_group_rows: usize) -> WriterOptions {
-    WriterOptions { compression, row_group_rows, distinct: false }
+    WriterOptions { compression, row_group_rows, ..WriterOptions::default() }
 }
 
 pub(crate) fn write(path: &Path, batch: &RecordBatch, options: &WriterOptions) {

@@ -1,5 +1,6 @@
 //! Checkpoints: bit-exact continuation, and files that belong to something else or are damaged.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -40,6 +41,32 @@ impl Observer for Killer {
 
     fn epoch(&mut self, record: &EpochRecord, _: bool) {
         self.epoch = record.epoch;
+    }
+}
+
+/// Asks training to stop once so many more questions have been answered with no; counts steps.
+struct Preempted {
+    patience: Cell<usize>,
+    steps: usize,
+}
+
+impl Warn for Preempted {
+    fn warn(&mut self, _: &str) {}
+}
+
+impl Observer for Preempted {
+    fn start(&mut self, _: usize, _: usize, _: u64) {}
+
+    fn step(&mut self, _: usize, _: f64) {
+        self.steps += 1;
+    }
+
+    fn epoch(&mut self, _: &EpochRecord, _: bool) {}
+
+    fn interrupted(&self) -> bool {
+        let left = self.patience.get();
+        self.patience.set(left.saturating_sub(1));
+        left == 0
     }
 }
 
@@ -92,6 +119,7 @@ fn check_continuation<M: Surrogate>(init: impl Fn(&Sample, u64) -> M) {
     }));
     assert!(killed.is_err(), "the run was killed in its third epoch");
 
+    check_preemption(&init, &straight, &with_checkpoint);
     // The weights drawn before the checkpoint is read must not matter.
     let resumed = run(init(&train_sample, 2), &with_checkpoint).unwrap();
     assert_eq!(resumed.history.len(), 4);
@@ -102,6 +130,33 @@ fn check_continuation<M: Surrogate>(init: impl Fn(&Sample, u64) -> M) {
     let finished = run(init(&train_sample, 3), &with_checkpoint).unwrap();
     assert_eq!(finished.history, resumed.history, "a finished run is not trained again");
     assert!(bytes(&finished.weights) == bytes(&straight.weights));
+}
+
+/// Stops again and again: in the first window of events and in later ones, and while an epoch is judged.
+fn check_preemption<M: Surrogate>(init: &impl Fn(&Sample, u64) -> M, straight: &Trained, setup: &Setup) {
+    let [sample, _] = samples();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let setup = Setup { checkpoint: Some(&path), ..*setup };
+    let (mut stops, mut steps) = (0, 0);
+    let trained = loop {
+        // Three questions answered with no at first, then one more every time.
+        let mut observer = Preempted { patience: Cell::new(3 + stops), steps: 0 };
+        let result = train(init(&sample, 1 + stops as u64), &autodiff(), &setup, &mut observer);
+        steps += observer.steps;
+        match result {
+            Ok(trained) => break trained,
+            Err(TrainingError::Interrupted { epoch, batches }) => {
+                stops += 1;
+                let before = (epoch - 1) * setup.train.batches_per_epoch(setup.config.batch_size) as usize;
+                assert_eq!(before + batches, steps, "no step is lost or done twice");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(stops >= 5, "stopped {stops} times");
+    assert_eq!(timeless(&trained.history), timeless(&straight.history));
+    assert!(bytes(&trained.weights) == bytes(&straight.weights), "the weights differ");
 }
 
 #[test]
