@@ -7,10 +7,12 @@ mod bench;
 mod compare;
 mod completions;
 mod config;
+mod fill;
 #[cfg(feature = "hdf5")]
 mod import;
 mod inspect;
 mod options;
+mod reconstruct;
 mod run;
 mod sample;
 mod simulate;
@@ -51,6 +53,8 @@ enum Command {
     Generate(stage::Generate),
     Report(stage::Report),
     Sample(sample::Sample),
+    Fill(fill::Fill),
+    Reconstruct(reconstruct::Reconstruct),
     Simulate(simulate::Simulate),
     #[cfg(feature = "hdf5")]
     Import(import::Import),
@@ -90,6 +94,8 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Generate(command) => command.run(common),
         Command::Report(command) => command.run(common),
         Command::Sample(command) => command.run(common),
+        Command::Fill(command) => command.run(common),
+        Command::Reconstruct(command) => command.run(common),
         Command::Simulate(command) => command.run(common),
         #[cfg(feature = "hdf5")]
         Command::Import(command) => command.run(common),
