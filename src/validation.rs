@@ -224,6 +224,7 @@ impl ValidationConfig {
             permutations: self.permutations,
             modes: self.modes.clone(),
             kl: None,
+            events: None,
             c2st: self.c2st,
             max_events: self.max_events,
             seed,

@@ -101,6 +101,42 @@ pub enum DataError {
         /// `; did you mean …` or the list of columns.
         hint: String,
     },
+    /// A collection is named that no column holds.
+    #[error(
+        "collection `{collection}` does not exist in {place}: no column of lists is called `{collection}_…`, none of lists \
+         of structs `{collection}`{hint}"
+    )]
+    UnknownCollection {
+        /// Name asked for.
+        collection: String,
+        /// File searched.
+        place: String,
+        /// `; did you mean …` or the list of collections.
+        hint: String,
+    },
+    /// Two members of a collection have lists of different lengths.
+    #[error(
+        "row {row} of {place}: `{}` has {} objects, `{}` has {}; the lists of a collection must be of one length",
+        columns[0], lengths[0], columns[1], lengths[1]
+    )]
+    UnequalLists {
+        /// The two columns.
+        columns: [String; 2],
+        /// Their lengths.
+        lengths: [usize; 2],
+        /// Global row number.
+        row: u64,
+        /// File or data set.
+        place: String,
+    },
+    /// A list of structs has a null in place of an object.
+    #[error("an object of `{column}` in {place} is null; leave it out of the list, or give it values")]
+    NullObject {
+        /// Member asked for.
+        column: String,
+        /// File or data set.
+        place: String,
+    },
     /// A column name is used twice.
     #[error("column `{column}` exists twice in {place}; rename one of the two")]
     DuplicateColumn {

@@ -57,6 +57,31 @@ impl<'a> Scope<'a> {
         Ok(expressions)
     }
 
+    /// A column by name: derived, or as it is stored.
+    ///
+    /// # Errors
+    /// If there is none, or its expression is not valid.
+    pub(crate) fn column(&self, name: &str) -> Result<Expression, DataError> {
+        match self.derived.get(name) {
+            Some(text) => self.expression(format!("columns.{name}"), text),
+            None => {
+                let names = self.schema.fields().iter().map(|field| field.name().as_str());
+                let names = names.chain(self.derived.keys().map(String::as_str));
+                let _ = self
+                    .schema
+                    .field_with_name(name)
+                    .map_err(|_| DataError::unknown_column(name, &self.files, names))?;
+                let expr = polars::prelude::col(name);
+                Ok(Expression {
+                    place: name.to_owned(),
+                    text: name.to_owned(),
+                    expr,
+                    columns: vec![name.to_owned()],
+                })
+            }
+        }
+    }
+
     /// A condition on events.
     pub(crate) fn select(&self, text: &str) -> Result<Expression, DataError> {
         let expression = self.expression("select".to_owned(), text)?;

@@ -106,6 +106,11 @@ impl EventWriter {
         Ok(Self { file, schema, writer, rows: 0 })
     }
 
+    /// The schema of the file.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// Appends events.
     ///
     /// # Errors
@@ -254,7 +259,12 @@ pub fn matrix_to_array(
     let misfit =
         || DataError::Shape { column: column.to_owned(), wanted: wanted.clone(), width: values.ncols() };
     // A generated 2.9999 meant for an integer column is a 3; the cast alone would cut it to 2.
-    let round = |value: f32| if item_type(wanted).is_integer() { value.round() } else { value };
+    let item_type = item_type(wanted);
+    let round = |value: f32| match item_type.is_integer() {
+        true if item_type.is_unsigned_integer() => value.round().max(0.0),
+        true => value.round(),
+        false => value,
+    };
     let flat: ArrayRef = Arc::new(Float32Array::from_iter_values(values.iter().copied().map(round)));
     match wanted {
         DataType::FixedSizeList(_, length) if usize::try_from(*length).ok() == Some(values.ncols()) => {

@@ -7,12 +7,14 @@ mod bench;
 mod compare;
 mod completions;
 mod config;
+mod fill;
 #[cfg(feature = "hdf5")]
 mod import;
 mod inspect;
 mod merge;
 mod options;
 mod preemption;
+mod reconstruct;
 mod run;
 mod sample;
 mod simulate;
@@ -58,6 +60,8 @@ enum Command {
     Sample(sample::Sample),
     Merge(merge::Merge),
     Sweep(sweep::Sweep),
+    Fill(fill::Fill),
+    Reconstruct(reconstruct::Reconstruct),
     Simulate(simulate::Simulate),
     #[cfg(feature = "hdf5")]
     Import(import::Import),
@@ -109,6 +113,8 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Sample(command) => command.run(common),
         Command::Merge(command) => command.run(common),
         Command::Sweep(command) => command.run(),
+        Command::Fill(command) => command.run(common),
+        Command::Reconstruct(command) => command.run(common),
         Command::Simulate(command) => command.run(common),
         #[cfg(feature = "hdf5")]
         Command::Import(command) => command.run(common),

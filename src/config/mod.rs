@@ -14,7 +14,8 @@ use simile_data::DataConfig;
 use simile_data::preprocessing::PreprocessingConfig;
 use thiserror::Error;
 
-use crate::models::ModelConfigs;
+use crate::events::{ClustersConfig, EventsConfig};
+use crate::models::{EfficiencyConfig, ModelConfigs};
 use crate::sampling::SamplingConfig;
 use crate::training::TrainingConfig;
 use crate::validation::ValidationConfig;
@@ -54,6 +55,9 @@ pub enum ConfigError {
     /// The data table is inconsistent.
     #[error("[data] {0}")]
     Data(#[from] simile_data::DataError),
+    /// The reconstruction is configured wrongly.
+    #[error(transparent)]
+    Reconstruction(#[from] simile_physics::reconstruction::ReconstructionError),
     /// The gates cannot be used.
     #[error("[validation] {0}")]
     Gates(#[from] simile_validation::GateError),
@@ -92,6 +96,15 @@ pub struct RunConfig {
     /// Comparison with the reference.
     #[serde(default)]
     pub validation: ValidationConfig,
+    /// Makes clusters of showers before anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconstruction: Option<ClustersConfig>,
+    /// Which objects are found at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub efficiency: Option<EfficiencyConfig>,
+    /// Nested events to be filled with what the surrogate generates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventsConfig>,
 }
 
 fn default_title() -> String {
@@ -135,6 +148,15 @@ impl RunConfig {
         self.model.check()?;
         self.training.check()?;
         self.sampling.check()?;
+        if let Some(reconstruction) = &self.reconstruction {
+            reconstruction.check()?;
+        }
+        if let Some(efficiency) = &self.efficiency {
+            efficiency.check()?;
+        }
+        if let Some(events) = &self.events {
+            events.check()?;
+        }
         self.validation.check()
     }
 

@@ -14,7 +14,7 @@ use simile_data::random;
 use simile_physics::Geometry;
 use thiserror::Error;
 
-use super::{Space, Surrogate, with_model};
+use super::{Efficiency, Space, Surrogate, with_model};
 use crate::config::RunConfig;
 use crate::files::{self, PendingFolder, ReadError};
 use crate::nn::parameters::{self, ParameterError, Parameters};
@@ -25,6 +25,7 @@ pub const FORMAT_VERSION: u32 = 4;
 
 const MANIFEST: &str = "manifest.json";
 const WEIGHTS: &str = "weights.safetensors";
+const EFFICIENCY: &str = "efficiency.safetensors";
 const PREPROCESSING: &str = "preprocessing.json";
 
 /// A model folder that cannot be used.
@@ -97,6 +98,9 @@ pub struct Manifest {
     pub geometry: Option<Geometry>,
     /// Units by column
     pub units: BTreeMap<String, String>,
+    /// Types of the target columns where they are no `f32`, by column, as Arrow writes them
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub target_types: BTreeMap<String, String>,
     /// Training events and files
     pub training: TrainingRecord,
     /// The resolved configuration of the run
@@ -163,6 +167,8 @@ pub struct Bundle {
     pub preprocessing: Preprocessing,
     /// The model
     pub generator: Box<dyn Generator>,
+    /// Which objects are found at all, where that was learnt
+    pub efficiency: Option<Efficiency>,
     /// SHA-256 of the weights file: identifies the model in the files it generates
     pub weights_sha256: String,
 }
@@ -176,11 +182,15 @@ pub fn save(
     manifest: &Manifest,
     preprocessing: &Preprocessing,
     weights: &Parameters,
+    efficiency: Option<&Efficiency>,
 ) -> Result<(), BundleError> {
     let folder = PendingFolder::create(path)?;
     files::write_json(&folder.path().join(MANIFEST), manifest)?;
     files::write_json(&folder.path().join(PREPROCESSING), preprocessing)?;
     tensors::write(&folder.path().join(WEIGHTS), weights, HashMap::new())?;
+    if let Some(efficiency) = efficiency {
+        tensors::write(&folder.path().join(EFFICIENCY), &efficiency.weights(), HashMap::new())?;
+    }
     Ok(folder.replace()?)
 }
 
@@ -227,6 +237,19 @@ fn file_sha256(path: &Path) -> Result<String, BundleError> {
     Ok(digest.map_err(|source| TensorFileError::Read { path: path.to_path_buf(), source })?)
 }
 
+/// The classifier of found objects, where the configuration has one.
+fn efficiency(
+    folder: &Path,
+    manifest: &Manifest,
+    device: &Device,
+) -> Result<Option<Efficiency>, BundleError> {
+    let Some(config) = &manifest.config.efficiency else { return Ok(None) };
+    let path = folder.join(EFFICIENCY);
+    let (weights, _) = tensors::read(&path)?;
+    let efficiency = Efficiency::load(config, manifest.space.conditions, weights, device);
+    efficiency.map(Some).map_err(|source| BundleError::Parameters { path, source })
+}
+
 impl Bundle {
     /// Loads a model folder onto a device.
     ///
@@ -258,6 +281,7 @@ impl Bundle {
             let model = model.map_err(|source| BundleError::Parameters { path: path.clone(), source })?;
             Box::new(model.valid()) as Box<dyn Generator>
         });
-        Ok(Self { manifest, preprocessing, generator, weights_sha256 })
+        let efficiency = efficiency(folder, &manifest, device)?;
+        Ok(Self { manifest, preprocessing, generator, efficiency, weights_sha256 })
     }
 }

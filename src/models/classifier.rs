@@ -114,17 +114,35 @@ impl TwoSampleClassifier for MlpClassifier {
         validation: &Labelled<'_>,
         seed: u64,
     ) -> Result<Box<Scorer<'_>>, ClassifierError> {
-        let device = self.device.clone().autodiff();
-        let mut rng = random::stream(seed, "classifier/init", 0);
+        let model = self.train(train, validation, seed)?;
+        Ok(Box::new(move |x| scores(&model, x, &self.device)))
+    }
+}
+
+impl MlpClassifier {
+    /// The network of a classifier of `inputs` numbers.
+    pub(super) fn network(&self, inputs: usize) -> MlpConfig {
         let shape = MlpShape {
-            inputs: train.x.ncols(),
+            inputs,
             outputs: 1,
             width: self.config.width,
             hidden: self.config.hidden,
             blocks: Blocks::Plain,
             activation: Activation::LeakyRelu(NEGATIVE_SLOPE),
         };
-        let mut model = MlpConfig { shape, output_gain: 1.0 }.init(&device, &mut rng);
+        MlpConfig { shape, output_gain: 1.0 }
+    }
+
+    /// The network with the lowest validation loss.
+    pub(super) fn train(
+        &self,
+        train: &Labelled<'_>,
+        validation: &Labelled<'_>,
+        seed: u64,
+    ) -> Result<Mlp, ClassifierError> {
+        let device = self.device.clone().autodiff();
+        let mut rng = random::stream(seed, "classifier/init", 0);
+        let mut model = self.network(train.x.ncols()).init(&device, &mut rng);
         let mut optimizer = Optimizer::new(&model, &self.device);
         let mut best: (f64, usize, Parameters) = (f64::INFINITY, 0, parameters::collect(&model));
         for epoch in 0..self.config.epochs {
@@ -140,12 +158,9 @@ impl TwoSampleClassifier for MlpClassifier {
         if best.0.is_infinite() {
             return Err("the validation loss was never finite".into());
         }
-        let model = parameters::load(model.valid(), best.2)?;
-        Ok(Box::new(move |x| scores(&model, x, &self.device)))
+        Ok(parameters::load(model.valid(), best.2)?)
     }
-}
 
-impl MlpClassifier {
     fn epoch(
         &self,
         mut model: Mlp,
@@ -180,7 +195,8 @@ fn validation_loss(model: &Mlp, events: &Labelled<'_>, device: &Device) -> f64 {
     losses.sum::<f64>() / events.y.len() as f64
 }
 
-fn scores(model: &Mlp, x: ArrayView2<f32>, device: &Device) -> Vec<f64> {
+/// Scores of rows, in logits.
+pub(super) fn scores(model: &Mlp, x: ArrayView2<f32>, device: &Device) -> Vec<f64> {
     let mut scores = Vec::with_capacity(x.nrows());
     for rows in x.axis_chunks_iter(Axis(0), SCORED_ROWS) {
         let rows: Array2<f32> = rows.to_owned();

@@ -1,7 +1,9 @@
 //! The stages of a run: prepare → train → sample → validate → report.
 
 mod divergence;
+mod inputs;
 mod latents;
+mod nested;
 mod prepare;
 mod report;
 mod run_directory;
@@ -106,6 +108,12 @@ pub enum PipelineError {
     /// Between columns and model space.
     #[error(transparent)]
     Preprocessing(#[from] PreprocessingError),
+    /// Reconstruction.
+    #[error(transparent)]
+    Clusters(#[from] crate::events::ClustersError),
+    /// The classifier of found objects.
+    #[error("the efficiency cannot be learnt: {0}; check `efficiency.found` and the conditions")]
+    Efficiency(String),
     /// Training.
     #[error(transparent)]
     Training(#[from] TrainingError),
@@ -272,7 +280,8 @@ fn sample(run: &RunDirectory, device: &Device, observer: &mut dyn Observer) -> R
         "on one thread {:.0} events/s one by one, {:.0} in chunks of {}",
         single.events_per_second, chunk.events_per_second, chunk.batch
     ));
-    Ok(files::write_json(&run.generation(), &record)?)
+    files::write_json(&run.generation(), &record)?;
+    nested::fill(run, &bundle, device, observer)
 }
 
 fn create_parent(path: &Path) -> Result<(), DataError> {

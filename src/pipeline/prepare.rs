@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Instant;
 
+use arrow::datatypes::DataType;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use simile_data::{
     event_schema, events_to_batch, random,
 };
 
+use super::inputs::Inputs;
 use super::{Observer, PipelineError, RunDirectory, validate};
 use crate::files;
 use crate::models::Space;
@@ -40,6 +42,9 @@ pub struct Summary {
     /// Those of the files that hold the test events; empty where the test events are a part of all files
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_files: Vec<String>,
+    /// Types of targets that are no `f32`, by column
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub target_types: BTreeMap<String, String>,
     /// Mean time the reference simulation took for an event, in seconds, where the input says
     pub reference_seconds: Option<f64>,
 }
@@ -50,20 +55,18 @@ const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result<f64, PipelineError> {
     let start = Instant::now();
     let config = &run.config.data;
-    let input = Dataset::open(&config.files)?;
-    let test = (!config.test_files.is_empty()).then(|| Dataset::open(&config.test_files)).transpose()?;
-    if let Some(test) = &test {
-        for column in columns(run).iter().filter(|c| !config.derived.contains_key(*c)) {
-            test.field(column)?;
-        }
-    }
-
     let folder = run.path().join("prepared");
     std::fs::create_dir_all(&folder).map_err(|source| DataError::Io {
         action: "create",
         path: folder.clone(),
         source,
     })?;
+    let Inputs { input, test, originals } = Inputs::open(run, observer)?;
+    if let Some(test) = &test {
+        for column in columns(run).iter().filter(|c| !config.derived.contains_key(*c)) {
+            test.field(column)?;
+        }
+    }
     let rows = input.num_rows() + test.as_ref().map_or(0, Dataset::num_rows);
     observer.message(&format!("reading {rows} events"));
     let seed = run.config.seed;
@@ -73,6 +76,7 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
     run.config.model.check_space(&Space::of(&preprocessing))?;
     files::write_json(&run.preprocessing(), &preprocessing)?;
 
+    write_efficiency(run, &input, &preprocessing, assign)?;
     let mut outputs = Outputs::create(run, &input, &preprocessing)?;
     outputs.append(&input, run, assign)?;
     if let Some(test) = &test {
@@ -86,10 +90,11 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
         train: counts[0],
         validation: counts[1],
         test: counts[2],
+        target_types: target_types(&input, &config.target),
         reference_seconds: reference_seconds(run, test.as_ref().unwrap_or(&input)),
         ..Summary::default()
     };
-    for dataset in std::iter::once(&input).chain(&test) {
+    for dataset in &originals {
         summary.files.extend(paths(dataset).into_iter().zip(dataset.sha256()?));
     }
     summary.test_files = test.as_ref().map(paths).unwrap_or_default();
@@ -108,8 +113,51 @@ fn paths(dataset: &Dataset) -> Vec<String> {
 
 fn scan(dataset: &Dataset, run: &RunDirectory) -> Scan {
     let config = &run.config.data;
-    let scan = dataset.scan().derive(&config.derived).select(config.select.as_deref());
+    let scan = dataset.scan().derive(&config.derived).select(selection(run).as_deref());
     scan.columns(&columns(run)).limit(config.max_events)
+}
+
+/// Events to learn the surrogate from: those selected, and found.
+fn selection(run: &RunDirectory) -> Option<String> {
+    let found = run.config.efficiency.as_ref().map(|efficiency| efficiency.found.clone());
+    match (run.config.data.select.clone(), found) {
+        (Some(select), Some(found)) => Some(format!("({select}) AND {found}")),
+        (select, found) => select.or(found),
+    }
+}
+
+/// Writes the conditions of all objects that are not to test with, and whether each is found.
+fn write_efficiency(
+    run: &RunDirectory,
+    input: &Dataset,
+    preprocessing: &Preprocessing,
+    split: impl Fn(u64) -> Split,
+) -> Result<(), PipelineError> {
+    let (config, Some(efficiency)) = (&run.config.data, &run.config.efficiency) else { return Ok(()) };
+    let mut names: Vec<(String, usize)> =
+        preprocessing.condition_columns().map(|(name, width)| (name.to_owned(), width)).collect();
+    names.push((efficiency.found.clone(), 1));
+    let schema = event_schema(&names, HashMap::new());
+    let mut writer = EventWriter::create(run.efficiency(), schema.clone(), &WriterOptions::default())?;
+    let columns: Vec<String> = names.into_iter().map(|(name, _)| name).collect();
+    let scan = input.scan().derive(&config.derived).select(config.select.as_deref());
+    for events in scan.columns(&columns).limit(config.max_events).events()? {
+        let events = events?;
+        let kept: Vec<usize> = (0..events.len()).filter(|&i| split(events.rows[i]) != Split::Test).collect();
+        writer.write(&events_to_batch(&events.select_rows(&kept), &schema)?)?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// Types of the targets other than `f32`.
+fn target_types(input: &Dataset, targets: &[String]) -> BTreeMap<String, String> {
+    let stored =
+        targets.iter().filter_map(|target| Some((target.clone(), input.field(target).ok()?.data_type())));
+    stored
+        .filter(|(_, found)| found.is_integer() || matches!(found, DataType::Boolean | DataType::Float64))
+        .map(|(target, found)| (target, found.to_string()))
+        .collect()
 }
 
 /// Columns the run needs: those of training, and the true log density.

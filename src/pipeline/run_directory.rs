@@ -170,6 +170,26 @@ impl RunDirectory {
         self.root.join("prepared").join(format!("{name}.parquet"))
     }
 
+    /// Clusters of the showers to train on, where there is a reconstruction.
+    pub fn clusters(&self) -> PathBuf {
+        self.root.join("prepared/clusters.parquet")
+    }
+
+    /// Nested events with the clusters of the full simulation.
+    pub fn reference_events(&self) -> PathBuf {
+        self.root.join("prepared/events.parquet")
+    }
+
+    /// The objects of those events as a flat table.
+    pub fn objects(&self) -> PathBuf {
+        self.root.join("prepared/objects.parquet")
+    }
+
+    /// Conditions of objects and whether they are found.
+    pub fn efficiency(&self) -> PathBuf {
+        self.root.join("prepared/efficiency.parquet")
+    }
+
     /// What preparation found out.
     pub fn summary(&self) -> PathBuf {
         self.root.join("prepared/summary.json")
@@ -193,6 +213,16 @@ impl RunDirectory {
     /// Generated events.
     pub fn generated(&self) -> PathBuf {
         self.root.join("generated/events.parquet")
+    }
+
+    /// Nested events filled with generated objects.
+    pub fn filled(&self) -> PathBuf {
+        self.root.join("generated/filled.parquet")
+    }
+
+    /// What filling took.
+    pub fn filling(&self) -> PathBuf {
+        self.root.join("generated/filled.json")
     }
 
     /// What generation took.

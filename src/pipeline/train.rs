@@ -5,12 +5,12 @@ use std::io::Write;
 use std::path::Path;
 
 use burn::tensor::Device;
-use simile_data::{DataError, Dataset, Preprocessing, Split, random};
+use simile_data::{DataError, Dataset, Events, Preprocessing, Split, random};
 
 use super::{Observer, PipelineError, RunDirectory, Summary, create_parent, prepare, read};
 use crate::Warn;
 use crate::models::bundle::{self, FORMAT_VERSION, Manifest, TrainingRecord};
-use crate::models::{Space, with_model};
+use crate::models::{Efficiency, Space, with_model};
 use crate::nn::parameters;
 use crate::training::{self, EpochRecord, EventSource, Setup, Trained};
 
@@ -62,8 +62,24 @@ pub(super) fn train(
         return Err(error.into());
     }
     write_history(run, &trained.history)?;
+    let efficiency = efficiency(run, &preprocessing, device)?;
     let manifest = manifest(run, summary, space, parameters, &preprocessing, &trained, &train)?;
-    Ok(bundle::save(&run.model(), &manifest, &preprocessing, &trained.weights)?)
+    Ok(bundle::save(&run.model(), &manifest, &preprocessing, &trained.weights, efficiency.as_ref())?)
+}
+
+/// Learns which objects are found, where the configuration asks for it.
+fn efficiency(
+    run: &RunDirectory,
+    preprocessing: &Preprocessing,
+    device: &Device,
+) -> Result<Option<Efficiency>, PipelineError> {
+    let Some(config) = &run.config.efficiency else { return Ok(None) };
+    let blocks: Result<Vec<Events>, DataError> = prepare::open(&run.efficiency())?.scan().events()?.collect();
+    let objects = Events::concat(&blocks?)?;
+    let condition = preprocessing.condition(&objects)?;
+    let found = objects.column(&config.found)?.column(0).to_owned();
+    let efficiency = Efficiency::fit(config, &condition, &found, run.config.seed, device);
+    efficiency.map(Some).map_err(|error| PipelineError::Efficiency(error.to_string()))
 }
 
 /// Hash of what decides the result of training.
@@ -101,6 +117,7 @@ fn manifest(
         target_columns: columns(&mut preprocessing.target_columns()),
         geometry: train.geometry()?,
         units: train.units()?,
+        target_types: summary.target_types,
         training: TrainingRecord {
             files: summary.files,
             events: summary.train,

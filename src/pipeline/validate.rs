@@ -6,7 +6,7 @@ use simile_validation::c2st::{ClassifierError, Labelled, Scorer, TwoSampleClassi
 use simile_validation::metrics::KlMetrics;
 use simile_validation::{ValidateOptions, Validation, write_weights};
 
-use super::{Observer, PipelineError, RunDirectory, create_parent, divergence, latents, prepare};
+use super::{Observer, PipelineError, RunDirectory, create_parent, divergence, latents, nested, prepare};
 use crate::models::MlpClassifier;
 use crate::models::bundle::Bundle;
 
@@ -21,6 +21,7 @@ pub(super) fn validate(
     let bundle = Bundle::load(&run.model(), device)?;
     let mut options = options(run, ["reference", "surrogate"])?;
     options.kl = divergence::kl(run, &bundle, &reference, device)?;
+    options.events = nested::compare(run)?;
     let classifier = MlpClassifier::new(config.classifier.clone(), device.clone());
     let classifier: &dyn TwoSampleClassifier = &classifier;
     let observer = std::cell::RefCell::new(observer);
@@ -52,6 +53,7 @@ pub(super) fn rehearse(run: &RunDirectory, observer: &mut dyn Observer) -> Resul
             ));
         }
     }
+    options.events = nested::rehearse(run)?;
     simile_validation::validate(&test, &test, &options, Some(&Undecided), &|_| ())?;
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use simile_data::{DataError, Dataset, Events, Scan};
+use simile_data::preprocessing::ColumnRange;
+use simile_data::{DataError, Dataset, Events, Preprocessing, Scan};
 
 use super::{Observer, SamplingError, names};
 use crate::models::bundle::Bundle;
@@ -119,47 +120,78 @@ impl<'a> Conditions<'a> {
         strict: bool,
         observer: &mut dyn Observer,
     ) -> Result<(), SamplingError> {
-        let ranges = self.bundle.preprocessing.condition_ranges();
-        let mut found = vec![(f32::INFINITY, f32::NEG_INFINITY); ranges.len()];
-        let mut widen = |events: &Events| -> Result<(), DataError> {
-            for (range, found) in ranges.iter().zip(&mut found) {
-                for &value in events.column(&range.column)?.column(range.component) {
-                    *found = (found.0.min(value), found.1.max(value));
-                }
-            }
-            Ok(())
-        };
+        let mut extrapolation = Extrapolation::new(&self.bundle.preprocessing);
         // Longer ranges take all rows, over and over.
-        let runs = self.runs(range.start..range.end.min(range.start + self.len()));
-        for rows in runs {
+        for rows in self.runs(range.start..range.end.min(range.start + self.len())) {
             match &self.cached {
                 Some(cached) => {
                     let positions: Vec<usize> = rows.map(|row| row as usize).collect();
-                    widen(&cached.select_rows(&positions))?;
+                    extrapolation.see(&cached.select_rows(&positions))?;
                 }
                 None => scan_conditions(self.bundle, self.dataset)
                     .rows(rows)
                     .events()?
-                    .try_for_each(|events| widen(&events?))?,
+                    .try_for_each(|events| extrapolation.see(&events?))?,
             }
         }
-        for (range, (found_min, found_max)) in ranges.iter().zip(found) {
-            // Held-out events reach a little beyond the training events.
+        if strict {
+            extrapolation.check()?;
+        }
+        extrapolation.warn(observer);
+        Ok(())
+    }
+}
+
+/// The ranges of conditions seen so far beside those of the training events.
+pub(crate) struct Extrapolation<'a> {
+    ranges: &'a [ColumnRange],
+    found: Vec<(f32, f32)>,
+}
+
+impl<'a> Extrapolation<'a> {
+    /// Nothing seen yet.
+    pub(crate) fn new(preprocessing: &'a Preprocessing) -> Self {
+        let ranges = preprocessing.condition_ranges();
+        Self { ranges, found: vec![(f32::INFINITY, f32::NEG_INFINITY); ranges.len()] }
+    }
+
+    /// Takes note of conditions.
+    pub(crate) fn see(&mut self, events: &Events) -> Result<(), DataError> {
+        for (range, found) in self.ranges.iter().zip(&mut self.found) {
+            for &value in events.column(&range.column)?.column(range.component) {
+                *found = (found.0.min(value), found.1.max(value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Conditions that reach beyond the training events; held-out events reach a little beyond them.
+    fn beyond(&self) -> impl Iterator<Item = (&ColumnRange, (f32, f32))> {
+        self.ranges.iter().zip(self.found.iter().copied()).filter(|(range, (min, max))| {
             let margin = 0.01 * (range.max - range.min);
-            if found_min >= range.min - margin && found_max <= range.max + margin {
-                continue;
+            min <= max && (*min < range.min - margin || *max > range.max + margin)
+        })
+    }
+
+    /// An error for the first of them.
+    pub(crate) fn check(&self) -> Result<(), SamplingError> {
+        match self.beyond().next() {
+            None => Ok(()),
+            Some((range, (found_min, found_max))) => {
+                let column = range.column.clone();
+                let (min, max) = (range.min, range.max);
+                Err(SamplingError::Extrapolation { column, found_min, found_max, min, max })
             }
-            let column = range.column.clone();
-            let error =
-                SamplingError::Extrapolation { column, found_min, found_max, min: range.min, max: range.max };
-            if strict {
-                return Err(error);
-            }
+        }
+    }
+
+    /// A warning for each of them.
+    pub(crate) fn warn(&self, observer: &mut dyn Observer) {
+        for (range, (found_min, found_max)) in self.beyond() {
             observer.warn(&format!(
                 "`{}` reaches from {found_min} to {found_max}, the model was trained on {} to {}: it extrapolates",
                 range.column, range.min, range.max
             ));
         }
-        Ok(())
     }
 }

@@ -38,6 +38,7 @@ use crate::Warn;
 use crate::kernels;
 use crate::models::bundle::Bundle;
 use crate::training::tensor;
+pub(crate) use conditions::Extrapolation;
 use conditions::{Conditions, weight_column};
 use provenance::{ORIGIN_KEY, PART_KEY};
 
@@ -153,7 +154,8 @@ pub fn sample(
     for block in blocks(range) {
         let events = conditions.read(block.clone())?;
         let generation = Instant::now();
-        let generated = generate_block(bundle, &events, block.start, options.seed, device)?;
+        let generate = |events, chunk| generate_chunk(bundle, events, chunk, options.seed, device);
+        let generated = generate_block(&events, block.start, generate)?;
         generation_seconds += generation.elapsed().as_secs_f64();
         // One by one, because page boundaries depend on what is written together.
         generated.iter().try_for_each(|chunk| writer.write(&numbered_batch(chunk, &schema)?))?;
@@ -258,39 +260,35 @@ fn schema(bundle: &Bundle, columns: &[(String, usize)], origin: &Origin) -> Sche
     numbered_schema(manifest.config.data.id.as_deref().unwrap_or(DEFAULT_ID), columns, metadata)
 }
 
-/// Generates the events of a block, chunk by chunk; `events` holds their conditions, the first has number `first`. Chunks at the ends
-/// of the block that belong to it only in part are generated whole, the last condition taking the place of those that
-/// are not known: an event must not depend on how many others are asked for, and a product of one row with a matrix may
-/// be rounded in another way than one of many.
-fn generate_block(
-    bundle: &Bundle,
+/// Generates the events of a block, chunk by chunk; `events` holds their conditions, at least one, the first has number
+/// `first`. Chunks at the ends of the block that belong to it only in part are generated whole, the nearest condition taking
+/// the place of those that are not known: an event must not depend on how many others are asked for, and a product of one
+/// row with a matrix may be rounded in another way than one of many.
+pub(crate) fn generate_block(
     events: &Events,
     first: u64,
-    seed: u64,
-    device: &Device,
+    generate: impl Fn(Events, u64) -> Result<Events, SamplingError> + Sync,
 ) -> Result<Vec<Events>, SamplingError> {
-    let count = events.len() as u64;
-    let chunks: Vec<u64> = (first / CHUNK..(first + count).div_ceil(CHUNK)).collect();
+    let last = first + events.len() as u64 - 1;
+    let chunks: Vec<u64> = (first / CHUNK..=last / CHUNK).collect();
     chunks
         .into_par_iter()
         .map(|chunk| {
-            let positions: Vec<usize> = (chunk * CHUNK..(chunk + 1) * CHUNK)
-                .filter(|event| (first..first + count).contains(event))
-                .map(|event| (event - first) as usize)
-                .collect();
-            let known = positions.len();
-            let mut whole = positions;
-            whole.resize(CHUNK as usize, count as usize - 1);
-            let generated = generate_chunk(bundle, events.select_rows(&whole), chunk, seed, device)?;
-            if known == generated.len() {
+            let numbers = chunk * CHUNK..(chunk + 1) * CHUNK;
+            let whole: Vec<usize> =
+                numbers.clone().map(|number| (number.clamp(first, last) - first) as usize).collect();
+            let generated = generate(events.select_rows(&whole), chunk)?;
+            let known = first.max(numbers.start)..numbers.end.min(last + 1);
+            if known == numbers {
                 return Ok(generated);
             }
-            Ok(generated.select_rows(&(0..known).collect::<Vec<_>>()))
+            let known: Vec<usize> = known.map(|number| (number - numbers.start) as usize).collect();
+            Ok(generated.select_rows(&known))
         })
         .collect()
 }
 
-fn generate_chunk(
+pub(crate) fn generate_chunk(
     bundle: &Bundle,
     mut events: Events,
     chunk: u64,

@@ -4,6 +4,7 @@ mod bad_input;
 mod bad_model;
 mod compare;
 mod config;
+mod events;
 #[cfg(feature = "hdf5")]
 mod import;
 mod memory;

@@ -1,5 +1,6 @@
 //! The figures that gates may limit, by name.
 
+use crate::events::MassMetrics;
 use crate::metrics::{
     C2stMetrics, DistanceMetrics, FeatureMetrics, GlobalMetrics, Metrics, ModeMetrics, ResponseMetrics,
 };
@@ -68,6 +69,14 @@ const OF_MODES: [(&str, Figure<ModeMetrics>); 2] = [
     ("outside", |modes| Some((modes.outside.value, Some(modes.outside.error)))),
 ];
 
+/// Figures of every peak of invariant mass, named `events.mass_<PDG number>.<figure>`; deviations by their size.
+const OF_MASS: [(&str, Figure<MassMetrics>); 2] = [
+    ("position_deviation", |mass| {
+        Some((mass.position_deviation.value.abs(), Some(mass.position_deviation.error)))
+    }),
+    ("width_deviation", |mass| Some((mass.width_deviation.value.abs(), Some(mass.width_deviation.error)))),
+];
+
 /// Figures of whole events by name and title.
 pub(crate) const OF_EVENTS: [(&str, &str, OfEvents); 8] = [
     ("fpd", "Fréchet physics distance", |global| global.fpd),
@@ -97,6 +106,8 @@ impl Metrics {
             self.response.iter().flat_map(|response| figures("response".into(), &OF_RESPONSE, response));
         let correlation = self.global.correlation_distance.map(|figure| (CORRELATION, figure.value));
         let modes = self.global.modes.iter().flat_map(|modes| figures("modes".into(), &OF_MODES, modes));
+        let masses = self.events.iter().flat_map(|events| &events.masses);
+        let masses = masses.flat_map(|mass| figures(format!("events.mass_{}", mass.pdg), &OF_MASS, mass));
         let kl = self.global.kl.map(|kl| NamedFigure {
             name: KL.to_owned(),
             value: kl.value,
@@ -113,8 +124,14 @@ impl Metrics {
         ];
         let without_error =
             |(name, value): (&str, f64)| NamedFigure { name: name.to_owned(), value, error: None };
-        let summary =
-            correlation.into_iter().chain(summary).map(without_error).chain(distances).chain(modes).chain(kl);
+        let summary = correlation
+            .into_iter()
+            .chain(summary)
+            .map(without_error)
+            .chain(distances)
+            .chain(modes)
+            .chain(kl)
+            .chain(masses);
         let features = self
             .features
             .iter()

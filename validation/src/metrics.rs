@@ -14,6 +14,7 @@ pub use self::features::{
     AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics,
     Moments, PermutationMetrics, TestMetrics, WassersteinMetrics,
 };
+use crate::events::EventMetrics;
 use crate::sample::Feature;
 
 /// Version of the layout of `metrics.json`.
@@ -38,6 +39,9 @@ pub struct Metrics {
     pub profiles: Option<Profiles>,
     /// Both samples as a map; where two numbers are compared and nothing else.
     pub plane: Option<PlaneMetrics>,
+    /// Nested events with the same objects; where a run fills some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventMetrics>,
     /// The gates asked for, in their order.
     pub gates: Vec<Gate>,
     /// `fail` as soon as one gate failed.

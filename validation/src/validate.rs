@@ -11,6 +11,7 @@ use crate::c2st::{C2stOptions, TwoSampleClassifier, c2st};
 use crate::compare::{Comparing, Side, adjust, compare};
 use crate::correlation::Correlations;
 use crate::error::ValidationError;
+use crate::events::EventMetrics;
 use crate::features::{Calorimeter, Extraction, ObservableSet, extract, voxel_inputs};
 use crate::gates::{GateRule, apply_gates, check_gates};
 use crate::metrics::{
@@ -62,6 +63,8 @@ pub struct ValidateOptions {
     pub modes: Option<ModesOptions>,
     /// Divergence of the densities, which the maker of the candidate alone can work out; passed on to the metrics.
     pub kl: Option<KlMetrics>,
+    /// What was found about nested events, which are compared apart; passed on to the metrics.
+    pub events: Option<EventMetrics>,
     /// Protocol of the classifier tests.
     pub c2st: C2stOptions,
     /// Events read from each data set at most; `None` for all. They are held in memory.
@@ -91,6 +94,7 @@ impl Default for ValidateOptions {
             permutations: DEFAULT_PERMUTATIONS,
             modes: None,
             kl: None,
+            events: None,
             c2st: C2stOptions::default(),
             max_events: None,
             seed: 0,
@@ -258,7 +262,7 @@ impl<'a> Comparison<'a> {
             reference: reference.info(),
             candidate: candidate.info(),
             features: self.features()?,
-            response: self.response(),
+            response: self.response().or_else(|| self.options.events.as_ref()?.response.clone()),
             global: GlobalMetrics {
                 c2st: Vec::new(),
                 correlation_distance: correlations.as_ref().map(|(a, b)| a.distance(b, seed)),
@@ -273,6 +277,7 @@ impl<'a> Comparison<'a> {
             },
             profiles: self.profiles(),
             plane: self.plane(),
+            events: self.options.events.clone(),
             gates: Vec::new(),
             verdict: Verdict::Pass,
         })

@@ -11,7 +11,7 @@ use super::layer_energies::LayerEnergies;
 use super::transform::{Fitted, Transform};
 use crate::Events;
 
-/// Fitted steps of one column. `layer_energies` alone needs a second column, and can only come first.
+/// Fitted steps of one column. `layer_energies` and `relative` need a second column, and can only come first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Chain {
@@ -20,6 +20,9 @@ pub(super) struct Chain {
     pub(super) width: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     layer_energies: Option<LayerEnergies>,
+    /// The condition that values are relative to, and the power of it that is their unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    relative_to: Option<(String, f32)>,
     steps: Vec<Fitted>,
 }
 
@@ -31,6 +34,9 @@ pub(super) struct Surroundings<'a> {
     pub(super) is_condition: bool,
 }
 
+/// Powers beyond this are mistakes.
+const MAX_POWER: f64 = 4.0;
+
 impl Chain {
     /// Fits `steps` one after the other on `train`, each on what those before it make of the sample.
     pub(super) fn fit(
@@ -41,11 +47,26 @@ impl Chain {
         rng: &mut dyn RngCore,
     ) -> Result<Self, PreprocessingError> {
         let width = train.column(column)?.ncols();
-        let mut chain = Self { column: column.to_owned(), width, layer_energies: None, steps: Vec::new() };
+        let column_name = column.to_owned();
+        let mut chain =
+            Self { column: column_name, width, layer_energies: None, relative_to: None, steps: Vec::new() };
         let mut remaining = steps;
-        if let Some(step @ Step::LayerEnergies { .. }) = steps.first() {
-            chain.layer_energies = Some(chain.fit_layer_energies(step, surroundings, train)?);
-            remaining = &steps[1..];
+        match steps.first() {
+            Some(step @ Step::LayerEnergies { .. }) => {
+                chain.layer_energies = Some(chain.fit_layer_energies(step, surroundings, train)?);
+                remaining = &steps[1..];
+            }
+            Some(Step::Relative { to, power }) => {
+                chain.check_condition("to", to, surroundings.conditions, train)?;
+                if !(0.0..=MAX_POWER).contains(power) {
+                    let allowed = "from 0 to 4";
+                    let fault = StepError::Parameter { name: "power", value: *power, allowed };
+                    return Err(chain.step_error(1, fault));
+                }
+                chain.relative_to = Some((to.clone(), *power as f32));
+                remaining = &steps[1..];
+            }
+            _ => {}
         }
         let mut x = chain.read(train, rng)?;
         for (index, step) in remaining.iter().enumerate() {
@@ -111,11 +132,14 @@ impl Chain {
             return Err(PreprocessingError::Output { column, row: conditions.rows[row], value });
         }
         let x = self.steps.iter().rev().fold(z.mapv(f64::from), |x, step| step.inverse(x));
-        match &self.layer_energies {
-            None => Ok(x.mapv(saturate)),
-            Some(first) => first
-                .inverse(x.view(), incident_energy(first, conditions)?)
-                .map_err(|fault| fault.at(&self.column, &conditions.rows)),
+        let at = |fault: Fault| fault.at(&self.column, &conditions.rows);
+        match (&self.layer_energies, &self.relative_to) {
+            (Some(first), _) => first.inverse(x.view(), scalar(first.incident(), conditions)?).map_err(at),
+            (None, Some((to, power))) => {
+                let truth = positive(to, conditions)?.map_err(at)?;
+                Ok((x * truth.mapv(|c| c.powf(f64::from(*power))) + truth).mapv(saturate))
+            }
+            (None, None) => Ok(x.mapv(saturate)),
         }
     }
 
@@ -128,9 +152,13 @@ impl Chain {
         }
         let at = |fault: Fault| fault.at(&self.column, &events.rows);
         check_finite(values).map_err(at)?;
-        match &self.layer_energies {
-            None => Ok(values.mapv(f64::from)),
-            Some(first) => first.forward(values, incident_energy(first, events)?, rng).map_err(at),
+        match (&self.layer_energies, &self.relative_to) {
+            (Some(first), _) => first.forward(values, scalar(first.incident(), events)?, rng).map_err(at),
+            (None, Some((to, power))) => {
+                let truth = positive(to, events)?.map_err(at)?;
+                Ok((values.mapv(f64::from) - &truth) / truth.mapv(|c| c.powf(f64::from(*power))))
+            }
+            (None, None) => Ok(values.mapv(f64::from)),
         }
     }
 
@@ -147,14 +175,7 @@ impl Chain {
         if is_condition {
             return Err(fail(StepError::TargetOnly { kind: "layer_energies" }));
         }
-        if !conditions.contains(incident) {
-            let (incident, conditions) = (incident.clone(), conditions.to_vec());
-            return Err(fail(StepError::IncidentNotCondition { incident, conditions }));
-        }
-        let width = train.column(incident)?.ncols();
-        if width != 1 {
-            return Err(fail(StepError::IncidentNotScalar { incident: incident.clone(), width }));
-        }
+        self.check_condition("incident", incident, conditions, train)?;
         let voxels = train.column(&self.column)?;
         let at = |fault: Fault| fault.at(&self.column, &train.rows);
         check_finite(voxels).map_err(at)?;
@@ -162,8 +183,27 @@ impl Chain {
         let first = LayerEnergies::new(incident, *threshold_mev, *headroom, *rotate, geometry, voxels)
             .map_err(fail)?
             .by_layer(*by_layer);
-        let incident_mev = incident_energy(&first, train)?;
+        let incident_mev = scalar(first.incident(), train)?;
         first.fit(voxels, incident_mev).map_err(at)
+    }
+
+    /// What the first step needs beside its column must be a scalar condition: the inverse needs it.
+    fn check_condition(
+        &self,
+        key: &'static str,
+        column: &str,
+        conditions: &[String],
+        train: &Events,
+    ) -> Result<(), PreprocessingError> {
+        let column = column.to_owned();
+        if !conditions.contains(&column) {
+            let conditions = conditions.to_vec();
+            return Err(self.step_error(1, StepError::NotCondition { key, column, conditions }));
+        }
+        match train.column(&column)?.ncols() {
+            1 => Ok(()),
+            width => Err(self.step_error(1, StepError::ConditionNotScalar { key, column, width })),
+        }
     }
 
     fn step_error(&self, step: usize, fault: StepError) -> PreprocessingError {
@@ -171,17 +211,26 @@ impl Chain {
     }
 }
 
-/// The scalar column `[events]` of incident energies in MeV.
-fn incident_energy<'a>(
-    step: &LayerEnergies,
-    events: &'a Events,
-) -> Result<ArrayView1<'a, f32>, PreprocessingError> {
-    let values = events.column(step.incident())?;
+/// A scalar column `[events]` that the first step needs.
+fn scalar<'a>(column: &str, events: &'a Events) -> Result<ArrayView1<'a, f32>, PreprocessingError> {
+    let values = events.column(column)?;
     if values.ncols() != 1 {
-        let column = step.incident().to_owned();
+        let column = column.to_owned();
         return Err(PreprocessingError::Width { column, found: values.ncols(), expected: 1 });
     }
     Ok(values.index_axis_move(ndarray::Axis(1), 0))
+}
+
+/// The condition `[events, 1]` that values are relative to, or the first of its values that is not positive.
+fn positive(column: &str, events: &Events) -> Result<Result<Array2<f64>, Fault>, PreprocessingError> {
+    let values = scalar(column, events)?.mapv(f64::from);
+    Ok(match values.iter().position(|&value| !(value > 0.0 && value.is_finite())) {
+        None => Ok(values.insert_axis(ndarray::Axis(1))),
+        Some(row) => {
+            let error = ValueError::Divisor { column: column.to_owned(), value: values[row] };
+            Err(Fault { row, component: 0, error })
+        }
+    })
 }
 
 fn check_finite(values: ArrayView2<f32>) -> Result<(), Fault> {

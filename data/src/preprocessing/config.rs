@@ -67,6 +67,14 @@ pub enum Step {
         /// Spacing of the grid.
         width: f64,
     },
+    /// x → (x − c)/c^p for a condition c, as the first step: a measurement relative to the truth.
+    Relative {
+        /// Scalar condition column, positive.
+        to: String,
+        /// p: 1 for a relative error, ½ for energies in a calorimeter, whose resolution is ∝ 1/√E.
+        #[serde(default = "default_power")]
+        power: f64,
+    },
     /// Shower voxels in MeV → parts of wholes, each a number of width 1 whose distribution does not depend on the whole: the visible energy,
     /// the layers, the voxels of every layer. Targets only, as the first step.
     LayerEnergies {
@@ -87,6 +95,10 @@ pub enum Step {
         #[serde(default)]
         by_layer: bool,
     },
+}
+
+fn default_power() -> f64 {
+    1.0
 }
 
 fn default_alpha() -> f64 {
@@ -154,9 +166,17 @@ mod tests {
     #[test]
     fn schema_lists_every_kind() {
         let schema = serde_json::to_string(&schemars::schema_for!(PreprocessingConfig)).unwrap();
-        for kind in
-            ["log", "logit", "standardize", "quantile", "angle", "one_hot", "dequantize", "layer_energies"]
-        {
+        for kind in [
+            "log",
+            "logit",
+            "standardize",
+            "quantile",
+            "angle",
+            "one_hot",
+            "dequantize",
+            "relative",
+            "layer_energies",
+        ] {
             assert!(schema.contains(&format!("\"{kind}\"")), "{kind}");
         }
     }

@@ -136,9 +136,12 @@ pub enum StepError {
         /// Kind of the step.
         kind: &'static str,
     },
-    /// `layer_energies` works on energies as read.
-    #[error("`layer_energies` works on energies in MeV and must be the first step")]
-    NotFirst,
+    /// Steps that look at a second column work on values as read.
+    #[error("`{kind}` works on values as read and must be the first step")]
+    NotFirst {
+        /// Kind of the step.
+        kind: &'static str,
+    },
     /// `layer_energies` needs to know the layers.
     #[error(
         "`layer_energies` needs the calorimeter's layers, but the data have no `simile.geometry` in their \
@@ -156,22 +159,26 @@ pub enum StepError {
         /// Voxels of the geometry.
         expected: usize,
     },
-    /// The incident energy must be known when events are generated.
+    /// What a step needs beside its column must be known when events are generated.
     #[error(
-        "`incident` = \"{incident}\" is not among the conditions ({}); the inverse needs it",
+        "`{key}` = \"{column}\" is not among the conditions ({}); the inverse needs it",
         conditions.join(", ")
     )]
-    IncidentNotCondition {
+    NotCondition {
+        /// Key in the configuration.
+        key: &'static str,
         /// The name given.
-        incident: String,
+        column: String,
         /// The conditions.
         conditions: Vec<String>,
     },
-    /// The incident energy must be one number.
-    #[error("`incident` = \"{incident}\" has {width} values a row; it must be a scalar column")]
-    IncidentNotScalar {
+    /// It must be one number.
+    #[error("`{key}` = \"{column}\" has {width} values a row; it must be a scalar column")]
+    ConditionNotScalar {
+        /// Key in the configuration.
+        key: &'static str,
         /// The name given.
-        incident: String,
+        column: String,
         /// Its width.
         width: usize,
     },
@@ -266,6 +273,16 @@ pub enum ValueError {
         /// Column of the incident energy.
         incident: String,
         /// The offending value in MeV.
+        value: f64,
+    },
+    /// Nothing can be divided by it.
+    #[error(
+        "the column is taken relative to `{column}`, which is {value} and must be positive; drop such events with `select`"
+    )]
+    Divisor {
+        /// The condition.
+        column: String,
+        /// Its value.
         value: f64,
     },
     /// More visible energy than model space holds.

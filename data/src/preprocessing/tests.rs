@@ -192,6 +192,33 @@ fn columns_groups_and_ranges_of_a_mixed_sample() {
 }
 
 #[test]
+fn relative_values_are_the_same_for_any_truth() {
+    let sample = events(&[
+        ("energy", column(vec![100.0, 200.0, 4000.0, 7.0])),
+        ("measured", column(vec![110.0, 180.0, 4000.0, 7.7])),
+    ]);
+    for (power, expected) in
+        [("", [0.1, -0.1, 0.0, 0.1]), (r#","power":0.5"#, [1.0, -1.414_213_5, 0.0, 0.264_575_1])]
+    {
+        let config = config(&format!(r#"{{"measured":[{{"kind":"relative","to":"energy"{power}}}]}}"#));
+        let (condition, target) = (["energy".to_owned()], ["measured".to_owned()]);
+        let fitted = Preprocessing::fit(&config, &condition, &target, None, &sample, 1).unwrap();
+        let stored = serde_json::to_string(&fitted).unwrap();
+        assert_eq!(serde_json::from_str::<Preprocessing>(&stored).unwrap(), fitted);
+        let z = fitted.target(&sample, &mut random::stream(1, "test", 0)).unwrap();
+        assert!(
+            z.column(0)
+                .iter()
+                .zip(expected)
+                .all(|(found, expected): (&f32, f32)| (found - expected).abs() < 1e-6)
+        );
+        let back = fitted.target_inverse(z.view(), &sample).unwrap();
+        let pairs = back[0].1.iter().zip(sample.column("measured").unwrap());
+        assert!(pairs.into_iter().all(|(a, b)| (a / b - 1.0).abs() < 1e-6));
+    }
+}
+
+#[test]
 fn a_mixed_sample_round_trips() {
     let (sample, fitted) = fit_mixed();
     let z = fitted.target(&sample, &mut random::stream(1, "test", 0)).unwrap();

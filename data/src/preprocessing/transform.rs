@@ -29,7 +29,7 @@ pub(super) trait Transform {
     fn inverse(&self, z: Array2<f64>) -> Array2<f64>;
 }
 
-/// The fitted form of every [`Step`] but `layer_energies`.
+/// The fitted form of every [`Step`] but `layer_energies` and `relative`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Fitted {
@@ -55,7 +55,8 @@ impl Fitted {
             Step::Angle {} => Self::Angle(Angle {}),
             Step::OneHot {} => Self::OneHot(OneHot::fit(x)?),
             Step::Dequantize { width } => Self::Dequantize(Dequantize::fit(width, x)?),
-            Step::LayerEnergies { .. } => return Err(StepError::NotFirst),
+            Step::LayerEnergies { .. } => return Err(StepError::NotFirst { kind: "layer_energies" }),
+            Step::Relative { .. } => return Err(StepError::NotFirst { kind: "relative" }),
         })
     }
 

@@ -7,6 +7,7 @@ mod axis;
 mod color_bar;
 mod correlation;
 mod curves;
+mod events;
 mod font;
 pub mod format;
 mod indexed;
@@ -116,6 +117,7 @@ fn drafts(metrics: &Metrics, curves: Option<&LearningCurves>, latents: Option<&L
     let samples = [&metrics.reference, &metrics.candidate];
     let mut drafts = Vec::new();
     drafts.extend(metrics.response.iter().flat_map(|response| response::drafts(response, samples)));
+    drafts.extend(metrics.events.iter().flat_map(|found| events::drafts(found, samples)));
     let modes = metrics.global.modes.as_ref();
     drafts.extend(metrics.plane.iter().map(|plane| plane::draft(plane, modes, samples)));
     drafts.extend(metrics.global.c2st.iter().map(|c2st| roc::draft(c2st, samples)));

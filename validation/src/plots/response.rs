@@ -35,16 +35,16 @@ pub(super) fn drafts(response: &ResponseMetrics, samples: [&SampleInfo; 2]) -> V
         figure(
             "mean_response",
             "Mean response",
-            "Mean visible / incident energy",
+            "Mean of visible or measured / incident energy",
             mean,
-            "Mean of visible over incident energy in bins of incident energy, and its ratio to the reference.",
+            "Mean of visible (or measured) over incident energy in bins of incident energy, and its ratio to the reference.",
         ),
         figure(
             "resolution",
             "Energy resolution",
-            "σ / mean of visible / incident energy",
+            "σ / mean of (visible or measured) / incident energy",
             resolution,
-            "Standard deviation over mean of visible over incident energy in bins of incident energy, and its ratio to the reference.",
+            "Standard deviation over mean of visible (or measured) over incident energy in bins of incident energy, and its ratio to the reference.",
         ),
     ]
 }

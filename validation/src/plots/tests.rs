@@ -363,6 +363,7 @@ pub(crate) fn example() -> Metrics {
         },
         profiles: Some(profiles()),
         plane: Some(plane()),
+        events: None,
         gates: vec![
             gate("c2st.voxels.auc", 0.523, 0.53, true),
             gate("c2st.observables.auc", 0.552, 0.54, false),

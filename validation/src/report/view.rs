@@ -4,6 +4,7 @@ use minijinja::Value;
 use serde::Serialize;
 
 use super::ReportContext;
+use crate::events::MassMetrics;
 use crate::figures::OF_EVENTS;
 use crate::metrics::{
     Bound, Estimate, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, ResponseBin, ResponseMetrics,
@@ -124,6 +125,7 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         cards.extend(deviation("Energy resolution", response, |bin| bin.resolution_deviation));
     }
     cards.extend(metrics.global.modes.iter().flat_map(mode_cards));
+    cards.extend(metrics.events.iter().flat_map(|events| &events.masses).flat_map(mass_cards));
     cards.extend(metrics.global.kl.map(|kl| CardView {
         name: "KL divergence from the truth".into(),
         value: format!("{} nat", with_error(kl.value, kl.error)),
@@ -207,6 +209,24 @@ pub(super) fn modes(metrics: &Metrics) -> Vec<ModeView> {
 }
 
 /// The largest relative deviation over the bins of incident energy, with its statistical error.
+/// Position and width of a mass peak, beside the reference's.
+fn mass_cards(mass: &MassMetrics) -> [CardView; 2] {
+    let percent = |deviation: Estimate| with_error(100.0 * deviation.value, 100.0 * deviation.error);
+    let beside = |value: f64, error: f64| format!("reference {} MeV", with_error(value, error));
+    [
+        CardView {
+            name: format!("Mass of {} → γγ, position", mass.symbol),
+            value: format!("{} %", percent(mass.position_deviation)),
+            note: format!("difference; {}", beside(mass.reference.mean_mev, mass.reference.mean_error_mev)),
+        },
+        CardView {
+            name: format!("Mass of {} → γγ, width", mass.symbol),
+            value: format!("{} %", percent(mass.width_deviation)),
+            note: format!("difference; {}", beside(mass.reference.width_mev, mass.reference.width_error_mev)),
+        },
+    ]
+}
+
 fn deviation(
     name: &str,
     response: &ResponseMetrics,

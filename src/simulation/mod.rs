@@ -1,5 +1,7 @@
-//! Events of a toy density, drawn in chunks with a random stream each: event i of a sample depends on the toy, the seed
-//! and i alone, not on the number of threads or of events.
+//! Events from known truths: toy densities, and photons in a parametrised calorimeter. They are drawn in chunks with a random
+//! stream each: event i of a sample depends on what is drawn, the seed and i alone, not on the number of threads or of events.
+
+mod calorimeter;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,6 +16,8 @@ use simile_data::{
 use simile_physics::toys::{Toy, ToyDensity};
 
 use crate::sampling::Observer;
+
+pub use calorimeter::{simulate_diphotons, simulate_photons};
 
 /// Events that share a random stream; part of the definition of a sample, so it never changes.
 pub const CHUNK: u64 = 4096;
