@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::program::{command, refuse, succeed, text};
 use crate::toy::Toy;
 
-/// Enough to be interrupted three times on a fast machine.
+/// Enough to be interrupted five times on a fast machine.
 const EPOCHS: &str = "training.epochs=150";
 
 /// Starts `simile run --resume` and kills it (SIGKILL) some time after it has written a checkpoint.
@@ -71,13 +71,13 @@ fn weights(run: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn a_run_killed_three_times_ends_as_if_never_interrupted() {
+fn a_run_killed_five_times_ends_as_if_never_interrupted() {
     let toy = Toy::tracks();
     let calm = toy.path("calm");
     succeed(&["prepare", &toy.config(), "--out", &calm, "--set", EPOCHS]);
     succeed(&["train", &calm]);
     // At no particular moments: within an epoch, while a checkpoint is written, between epochs.
-    for milliseconds in [0, 7, 23] {
+    for milliseconds in [0, 3, 7, 13, 23] {
         kill_after_a_checkpoint(&toy, Duration::from_millis(milliseconds));
         assert!(!toy.model().exists());
     }

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # A Slurm cluster of one node, this machine, for tests: cluster.sh start DIR | cluster.sh stop DIR
-# Needs root and the Debian packages slurm-wlm and munge. Commands find it by SLURM_CONF=DIR/slurm.conf.
+# Needs root and the Debian packages slurm-wlm and munge. Commands find it by SLURM_CONF=DIR/slurm.conf; those of programs
+# that hide this variable by a link in /etc/slurm, which is made if there is no configuration.
 set -euo pipefail
 action=$1
 dir=$2
 export SLURM_CONF=$dir/slurm.conf
+system_conf=/etc/slurm/slurm.conf
 
 start() {
     mkdir -p "$dir"/{state,spool,log} /run/munge
@@ -38,6 +40,8 @@ KillWait=10
 NodeName=$host CPUs=$cpus RealMemory=4000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
+    mkdir -p "$(dirname "$system_conf")"
+    [ -e "$system_conf" ] || ln -sf "$SLURM_CONF" "$system_conf"
     slurmctld
     slurmd
     local second
@@ -50,13 +54,17 @@ CONF
 }
 
 stop() {
-    local daemon pid
+    local daemon pid attempt
+    [ "$(readlink "$system_conf")" != "$SLURM_CONF" ] || rm "$system_conf"
     for daemon in slurmd slurmctld; do
         [ -s "$dir/$daemon.pid" ] || continue
         pid=$(cat "$dir/$daemon.pid")
         kill "$pid" || continue
         # They write their state at the end.
-        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+        for attempt in $(seq 100); do
+            grep -qs '^State:[[:space:]]*[^Z]' "/proc/$pid/status" || break
+            sleep 0.1
+        done
     done
 }
 

@@ -23,8 +23,9 @@ where_options=(--cores 2)
 if [ "$where" = slurm ]; then
     export SLURM_CONF=$scratch/slurm/slurm.conf
     "$here/../slurm/cluster.sh" start "$scratch/slurm"
-    where_options=(--profile "$here/profiles/slurm" --latency-wait 10 --slurm-init-seconds-before-status-checks 2
-        --seconds-between-status-checks 2)
+    # The cluster has no accounting, which is where states are looked up otherwise.
+    where_options=(--profile "$here/profiles/slurm" --latency-wait 10 --slurm-status-command squeue
+        --slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 2)
 fi
 
 cat > config.yaml <<CONF
