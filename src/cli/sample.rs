@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
 use clap::Args;
 use simile_data::Dataset;
 
 use super::Outcome;
-use super::options::Common;
+use super::options::{Common, check_output};
 use crate::models::bundle::Bundle;
 use crate::sampling::{self, SampleOptions, Shard};
 
@@ -46,12 +45,7 @@ pub(super) struct Sample {
 
 impl Sample {
     pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
-        if self.output.exists() && !self.overwrite {
-            bail!(
-                "{} exists: choose another --output, or replace it with --overwrite",
-                self.output.display()
-            );
-        }
+        check_output(&self.output, self.overwrite)?;
         let device = common.device()?;
         let bundle = Bundle::load(&self.model, &device)?;
         let conditions = Dataset::open(&self.conditions)?;
