@@ -1,7 +1,7 @@
 //! Files that appear under their final name only when they are complete.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -60,23 +60,38 @@ impl AtomicFile {
         Ok(self.temporary.as_file().metadata().map_err(DataError::io("write", &self.place))?.len())
     }
 
-    /// Flushes to disk and renames; a file of another file system is copied next to its final path before that.
-    /// Returns the size in bytes.
+    /// Copies a file that is complete, but lies in another file system, next to its final path, so that nothing but a
+    /// new name is left to be done.
+    pub(crate) fn arrive(self) -> Result<Self, DataError> {
+        if self.place == self.path || same_file_system(&self.place, folder_of(&self.path)) {
+            return Ok(self);
+        }
+        let Self { path, temporary, place } = self;
+        let mut beside = temporary_file(folder_of(&path), &path).map_err(DataError::io("create", &path))?;
+        let mut source = temporary.reopen().map_err(DataError::io("read", &place))?;
+        io::copy(&mut source, beside.as_file_mut()).map_err(DataError::io("write", &path))?;
+        Ok(Self { place: path.clone(), path, temporary: beside })
+    }
+
+    /// Flushes to disk and renames. Returns the size in bytes.
     pub(crate) fn persist(self) -> Result<u64, DataError> {
         let bytes = self.bytes()?;
         let Self { path, temporary, place } = self;
         temporary.as_file().sync_all().map_err(DataError::io("write", &place))?;
-        let Err(error) = temporary.persist(&path) else { return Ok(bytes) };
-        if error.error.kind() != ErrorKind::CrossesDevices {
-            return Err(DataError::io("create", &path)(error.error));
-        }
-        let mut beside = temporary_file(folder_of(&path), &path).map_err(DataError::io("create", &path))?;
-        let mut source = error.file.reopen().map_err(DataError::io("read", &place))?;
-        let copied = io::copy(&mut source, beside.as_file_mut()).and_then(|_| beside.as_file().sync_all());
-        copied.map_err(DataError::io("write", &path))?;
-        beside.persist(&path).map_err(|error| DataError::io("create", &path)(error.error))?;
+        temporary.persist(&path).map_err(|error| DataError::io("create", &path)(error.error))?;
         Ok(bytes)
     }
+}
+
+#[cfg(unix)]
+fn same_file_system(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    matches!((a.metadata(), b.metadata()), (Ok(a), Ok(b)) if a.dev() == b.dev())
+}
+
+#[cfg(not(unix))]
+fn same_file_system(_: &Path, _: &Path) -> bool {
+    false
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -175,6 +190,8 @@ mod tests {
         let file = AtomicFile::create(&path, Some(scratch.path())).unwrap();
         file.handle().unwrap().write_all(b"events").unwrap();
         assert!(file.place().starts_with(scratch.path()) && !path.exists());
+        let file = file.arrive().unwrap();
+        assert!(file.place() == path || !memory.is_dir());
         assert_eq!(file.sha256().unwrap(), sha256(&b"events"[..]).unwrap());
         assert_eq!(file.persist().unwrap(), 6);
         assert_eq!(std::fs::read(&path).unwrap(), b"events");

@@ -41,7 +41,7 @@ pub fn concatenate(
     }
     writer.append_key_value_metadata(KeyValue::new(annotation.0.to_owned(), annotation.1));
     writer.close().map_err(|error| write_error(file.place(), error))?;
-    Ok(PendingFile { file, rows })
+    Ok(PendingFile { file: file.arrive()?, rows })
 }
 
 /// One file and its footer, page indices included.

@@ -120,8 +120,8 @@ pub enum DataError {
         columns[0], lengths[0], columns[1], lengths[1]
     )]
     UnequalLists {
-        /// The two columns.
-        columns: [String; 2],
+        /// The two columns; boxed, so that errors stay small.
+        columns: Box<[String; 2]>,
         /// Their lengths.
         lengths: [usize; 2],
         /// Global row number.

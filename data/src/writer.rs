@@ -145,7 +145,7 @@ impl EventWriter {
     pub fn close(self) -> Result<PendingFile, DataError> {
         let Self { file, writer, rows, .. } = self;
         writer.close().map_err(|error| write_error(file.place(), error))?;
-        Ok(PendingFile { file, rows })
+        Ok(PendingFile { file: file.arrive()?, rows })
     }
 }
 
@@ -190,15 +190,19 @@ impl PendingFile {
 /// The program that files name as their writer.
 pub(crate) const CREATED_BY: &str = concat!("simile ", env!("CARGO_PKG_VERSION"));
 
-/// Encodings of [`WriterOptions::distinct`] for the scalar columns of a schema.
+/// Encodings of [`WriterOptions::distinct`] for the columns of a schema that hold scalars or lists of `f32`.
 fn encode_distinct(builder: WriterPropertiesBuilder, schema: &SchemaRef) -> WriterPropertiesBuilder {
     schema.fields().iter().fold(builder, |builder, field| {
-        let encoding = match field.data_type() {
-            DataType::Float32 => Encoding::BYTE_STREAM_SPLIT,
-            DataType::Int64 => Encoding::DELTA_BINARY_PACKED,
+        let name = || field.name().clone();
+        let (encoding, column) = match field.data_type() {
+            DataType::Float32 => (Encoding::BYTE_STREAM_SPLIT, vec![name()]),
+            DataType::Int64 => (Encoding::DELTA_BINARY_PACKED, vec![name()]),
+            DataType::List(item) | DataType::LargeList(item) if *item.data_type() == DataType::Float32 => {
+                (Encoding::BYTE_STREAM_SPLIT, vec![name(), "list".to_owned(), item.name().clone()])
+            }
             _ => return builder,
         };
-        let column = ColumnPath::from(field.name().as_str());
+        let column = ColumnPath::new(column);
         builder.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, encoding)
     })
 }

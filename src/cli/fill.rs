@@ -7,7 +7,7 @@ use clap::Args;
 use simile_data::Dataset;
 
 use super::Outcome;
-use super::options::Common;
+use super::options::{Common, check_output};
 use crate::events::{self, EventsConfig, FillOptions};
 use crate::models::bundle::Bundle;
 
@@ -53,12 +53,7 @@ struct EventsFile {
 
 impl Fill {
     pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
-        if self.output.exists() && !self.overwrite {
-            bail!(
-                "{} exists: choose another --output, or replace it with --overwrite",
-                self.output.display()
-            );
-        }
+        check_output(&self.output, self.overwrite)?;
         let device = common.device()?;
         let bundle = Bundle::load(&self.model, &device)?;
         let config = self.events_config(&bundle)?;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
@@ -18,6 +20,14 @@ pub(super) enum LogFormat {
     Text,
     /// One JSON object a line
     Json,
+}
+
+/// Refuses to replace a file unless asked to.
+pub(super) fn check_output(output: &Path, overwrite: bool) -> anyhow::Result<()> {
+    if output.exists() && !overwrite {
+        bail!("{} exists: choose another --output, or replace it with --overwrite", output.display());
+    }
+    Ok(())
 }
 
 #[derive(Args)]

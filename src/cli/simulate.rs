@@ -9,7 +9,7 @@ use simile_data::{DataError, WrittenFile};
 use simile_physics::toys::Toy;
 
 use super::Outcome;
-use super::options::Common;
+use super::options::{Common, check_output};
 use crate::simulation::{simulate_diphotons, simulate_photons, simulate_toy};
 
 /// Draw events from a known truth
@@ -94,9 +94,7 @@ impl Sample {
     /// Writes the file with `write` and says how large it is.
     fn write(&self, write: impl FnOnce(&Self) -> Result<WrittenFile, DataError>) -> anyhow::Result<Outcome> {
         let output = self.output.display();
-        if self.output.exists() && !self.overwrite {
-            bail!("{output} exists: choose another --output, or replace it with --overwrite");
-        }
+        check_output(&self.output, self.overwrite)?;
         let written = write(self)?;
         println!("{output}: {} events, {} bytes", written.rows, written.bytes);
         Ok(Outcome::Success)

@@ -105,7 +105,6 @@ fn one() -> usize {
     1
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_one(number: &usize) -> bool {
     *number == 1
 }

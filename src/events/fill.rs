@@ -6,8 +6,10 @@
 //! how the file is cut into row groups.
 
 use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use burn::tensor::Device;
 use ndarray::{Array1, Axis};
@@ -64,7 +66,7 @@ pub fn fill(
     let start = Instant::now();
     let targets = quantities(bundle);
     let reader = ObjectReader::new(input, &config.objects, &wanted(bundle, config))?;
-    let mut writer = NestedWriter::create(
+    let writer = NestedWriter::create(
         out,
         input,
         config,
@@ -78,25 +80,56 @@ pub fn fill(
     let mut summary =
         FillSummary { events: 0, objects: 0, reconstructed: 0, generation_seconds: 0.0, seconds: 0.0 };
     observer.begin(input.num_rows() * config.oversample as u64);
-    for block in input.scan().columns(&columns).blocks()? {
-        let block = repeated(block?, config.oversample)?;
-        let objects = reader.read(&block)?;
-        extrapolation.see(&objects.table)?;
-        if options.strict {
-            extrapolation.check()?;
+    let (blocks, filled) = sync_channel(1);
+    let written = std::thread::scope(|scope| {
+        let writing = scope.spawn(move || write(writer, filled));
+        for block in input.scan().columns(&columns).blocks()? {
+            let block = repeated(block?, config.oversample)?;
+            let objects = reader.read(&block)?;
+            extrapolation.see(&objects.table)?;
+            if options.strict {
+                extrapolation.check()?;
+            }
+            let generation = Instant::now();
+            let table = generate(bundle, &objects.table, summary.objects, options.seed, device)?;
+            summary.generation_seconds += generation.elapsed().as_secs_f64();
+            summary.objects += objects.len() as u64;
+            let rows = block.rows.len() as u64;
+            // Fails when writing has: its error is found below.
+            if blocks.send(Some(Filled { batch: block.batch, offsets: objects.offsets, table })).is_err() {
+                break;
+            }
+            observer.advance(rows);
         }
-        let generation = Instant::now();
-        let table = generate(bundle, &objects.table, summary.objects, options.seed, device)?;
-        summary.generation_seconds += generation.elapsed().as_secs_f64();
-        let kept: Vec<bool> = table.column(KEPT)?.iter().map(|&kept| kept > 0.5).collect();
-        summary.reconstructed += writer.write(&block.batch, &objects.offsets, &table, &kept)? as u64;
-        summary.objects += objects.len() as u64;
-        observer.advance(block.rows.len() as u64);
-    }
+        let _ = blocks.send(None);
+        drop(blocks);
+        writing.join().expect("writing does not panic").map_err(SamplingError::from)
+    })?;
     extrapolation.warn(observer);
-    summary.events = writer.finish()?.rows;
+    (summary.events, summary.reconstructed) = written;
     summary.seconds = start.elapsed().as_secs_f64();
     Ok(summary)
+}
+
+/// A block on its way to the file.
+struct Filled {
+    batch: RecordBatch,
+    offsets: Vec<usize>,
+    table: Events,
+}
+
+/// Writes blocks while others are generated, until the `None` that ends them: without it the file is given up. Returns the
+/// numbers of events and of reconstructed objects.
+fn write(mut writer: NestedWriter<'_>, blocks: Receiver<Option<Filled>>) -> Result<(u64, u64), DataError> {
+    let mut reconstructed = 0;
+    for block in blocks {
+        let Some(Filled { batch, offsets, table }) = block else {
+            return Ok((writer.finish()?.rows, reconstructed));
+        };
+        let kept: Vec<bool> = table.column(KEPT)?.iter().map(|&kept| kept > 0.5).collect();
+        reconstructed += writer.write(&batch, &offsets, &table, &kept)? as u64;
+    }
+    Ok((0, 0))
 }
 
 /// Conditions of the model, and what directions need.

@@ -93,7 +93,11 @@ impl<'a> NestedWriter<'a> {
             metadata.insert(UNITS_KEY.to_owned(), serde_json::to_string(&units).expect("a map of strings"));
         }
         let schema: SchemaRef = Schema::new_with_metadata(fields, metadata).into();
-        let writer = EventWriter::create(path, schema.clone(), &WriterOptions::default())?;
+        let writer = EventWriter::create(
+            path,
+            schema.clone(),
+            &WriterOptions { distinct: true, ..WriterOptions::default() },
+        )?;
         Ok(Self { config, oversample, quantities, kept: names, schema, writer })
     }
 

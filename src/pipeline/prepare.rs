@@ -97,7 +97,8 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
     for dataset in &originals {
         summary.files.extend(paths(dataset).into_iter().zip(dataset.sha256()?));
     }
-    summary.test_files = test.as_ref().map(paths).unwrap_or_default();
+    // The last of the files as they were given: clusters stand in a folder that changes its name.
+    summary.test_files = test.as_ref().and(originals.last()).map(paths).unwrap_or_default();
     files::write_json(&run.summary(), &summary)?;
     validate::rehearse(run, observer)?;
     observer.message(&format!(

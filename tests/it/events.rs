@@ -407,7 +407,7 @@ fn reconstruction_is_a_step_of_its_own() {
         energy.values().iter().zip(truth.values()).map(|(a, b)| a / b).sum::<f32>() / energy.len() as f32;
     assert!((ratio - 1.0).abs() < 0.02, "calibrated to {ratio}");
     let found = table["cluster_found"].as_boolean();
-    assert!((0..table.num_rows()).all(|row| found.value(row) == (energy.value(row) >= 450.0)));
+    assert!((0..table.num_rows()).all(|row| found.value(row) == (energy.value(row) >= 550.0)));
     refuse(folder.path(), &command, &["exists"]);
     let without = crate::toy::trained_showers().config();
     let other = text(folder.path().join("other"));

@@ -202,7 +202,7 @@ fn compare(
     match (0..rows.len()).find(|&event| length(first, event) != length(other, event)) {
         None => Ok(()),
         Some(event) => Err(DataError::UnequalLists {
-            columns: names.map(str::to_owned),
+            columns: Box::new(names.map(str::to_owned)),
             lengths: [length(first, event), length(other, event)],
             row: rows[event],
             place: place.to_owned(),

@@ -121,7 +121,7 @@ impl ObjectReader {
     pub fn read(&self, block: &Block) -> Result<Objects, DataError> {
         let flat = self.collection.flatten(&block.batch, &self.members, &block.rows, &self.place)?;
         let events: Vec<u64> = (0..block.rows.len())
-            .flat_map(|i| vec![i as u64; flat.offsets[i + 1] - flat.offsets[i]])
+            .flat_map(|i| std::iter::repeat_n(i as u64, flat.offsets[i + 1] - flat.offsets[i]))
             .collect();
         let rows: Vec<u64> = events.iter().map(|&event| block.rows[event as usize]).collect();
         let mut columns: Vec<(String, ArrayRef)> = self.members.iter().cloned().zip(flat.members).collect();

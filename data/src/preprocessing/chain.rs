@@ -195,14 +195,14 @@ impl Chain {
         conditions: &[String],
         train: &Events,
     ) -> Result<(), PreprocessingError> {
-        let column = column.to_owned();
-        if !conditions.contains(&column) {
+        let setting = format!("`{key}` = \"{column}\"");
+        if !conditions.iter().any(|condition| condition == column) {
             let conditions = conditions.to_vec();
-            return Err(self.step_error(1, StepError::NotCondition { key, column, conditions }));
+            return Err(self.step_error(1, StepError::NotCondition { setting, conditions }));
         }
-        match train.column(&column)?.ncols() {
+        match train.column(column)?.ncols() {
             1 => Ok(()),
-            width => Err(self.step_error(1, StepError::ConditionNotScalar { key, column, width })),
+            width => Err(self.step_error(1, StepError::ConditionNotScalar { setting, width })),
         }
     }
 

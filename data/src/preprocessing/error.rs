@@ -160,25 +160,18 @@ pub enum StepError {
         expected: usize,
     },
     /// What a step needs beside its column must be known when events are generated.
-    #[error(
-        "`{key}` = \"{column}\" is not among the conditions ({}); the inverse needs it",
-        conditions.join(", ")
-    )]
+    #[error("{setting} is not among the conditions ({}); the inverse needs it", conditions.join(", "))]
     NotCondition {
-        /// Key in the configuration.
-        key: &'static str,
-        /// The name given.
-        column: String,
+        /// Key and name given.
+        setting: String,
         /// The conditions.
         conditions: Vec<String>,
     },
     /// It must be one number.
-    #[error("`{key}` = \"{column}\" has {width} values a row; it must be a scalar column")]
+    #[error("{setting} has {width} values a row; it must be a scalar column")]
     ConditionNotScalar {
-        /// Key in the configuration.
-        key: &'static str,
-        /// The name given.
-        column: String,
+        /// Key and name given.
+        setting: String,
         /// Its width.
         width: usize,
     },

@@ -198,7 +198,7 @@ fn relative_values_are_the_same_for_any_truth() {
         ("measured", column(vec![110.0, 180.0, 4000.0, 7.7])),
     ]);
     for (power, expected) in
-        [("", [0.1, -0.1, 0.0, 0.1]), (r#","power":0.5"#, [1.0, -1.414_213_5, 0.0, 0.264_575_1])]
+        [("", [0.1, -0.1, 0.0, 0.1]), (r#","power":0.5"#, [1.0, -std::f32::consts::SQRT_2, 0.0, 0.264_575_1])]
     {
         let config = config(&format!(r#"{{"measured":[{{"kind":"relative","to":"energy"{power}}}]}}"#));
         let (condition, target) = (["energy".to_owned()], ["measured".to_owned()]);

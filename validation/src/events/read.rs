@@ -132,14 +132,13 @@ impl Block<'_> {
         let options = self.options;
         let first = sample.counts.reconstructed as usize;
         let index = self.reconstructed.table.column(&options.index)?;
+        let incident = self.generated.table.column(&options.incident)?;
         for (event, weight) in self.weights.iter().enumerate() {
             let begin = sample.energies.len();
             let generated = self.generated.offsets[event]..self.generated.offsets[event + 1];
             sample.reconstructed.extend(generated.clone().map(|_| None));
             sample.weights.extend(generated.clone().map(|_| *weight));
-            sample.energies.extend(generated.clone().map(|object| {
-                self.generated.table.column(&options.incident).map_or(0.0, |energies| energies[[object, 0]])
-            }));
+            sample.energies.extend(generated.clone().map(|object| incident[[object, 0]]));
             for cluster in self.reconstructed.offsets[event]..self.reconstructed.offsets[event + 1] {
                 let place = index[[cluster, 0]] as usize;
                 if place < generated.len() {

@@ -77,15 +77,25 @@ fn options_out_of_range() {
 
 #[test]
 fn committed_thresholds_are_valid() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("thresholds");
-    let files: Vec<_> =
-        std::fs::read_dir(folder).expect("the folder").map(|file| file.expect("a file").path()).collect();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let recorded = root.join("reference/diphoton/metrics.json");
+    let events = simile_validation::Metrics::read(&recorded).expect("recorded metrics").events;
+    let files: Vec<_> = std::fs::read_dir(root.join("thresholds"))
+        .expect("the folder")
+        .map(|file| file.expect("a file").path())
+        .collect();
     assert!(!files.is_empty());
     let case = Case::new();
     for file in files {
         let gates = read_gates(&file).unwrap_or_else(|error| panic!("{error}"));
         // A divergence of densities is handed in by whoever made the candidate.
-        let options = ValidateOptions { gates, kl: Some(KlMetrics::default()), ..toy::options() };
+        // So is what was found about nested events.
+        let options = ValidateOptions {
+            gates,
+            kl: Some(KlMetrics::default()),
+            events: events.clone(),
+            ..toy::options()
+        };
         validate(&case.reference, &case.reference, &options, Some(&LogisticClassifier), &|_| ())
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
