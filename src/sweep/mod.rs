@@ -44,7 +44,7 @@ pub enum SweepError {
         /// Its values
         values: String,
         /// What is wrong
-        source: ConfigError,
+        source: Box<ConfigError>,
     },
     /// The folder is in the way.
     #[error("{0} exists: choose another --output")]
@@ -138,7 +138,7 @@ impl Sweep {
             let run = RunConfig::load(&config.base, &settings).map_err(|source| SweepError::Trial {
                 trial: trial.name.clone(),
                 values: settings.join(", "),
-                source,
+                source: Box::new(source),
             })?;
             let text = format!("# {}\n{}", settings.join(", "), run.to_toml());
             simile_data::write_file(configs.join(format!("{}.toml", trial.name)), text)?;
