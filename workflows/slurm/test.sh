@@ -18,10 +18,13 @@ finish() {
 trap finish EXIT
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
+# A training many times as long as the signals take that interrupt it, on any machine.
+overrides=(--set training.epochs=12 --set model.couplings=2 --set model.width=32)
+
 cat > "$scratch/settings.sh" <<CONF
 source "$here/settings.sh"
 SIMILE=$simile
-OVERRIDES=(--set training.epochs=2 --set model.couplings=2 --set model.width=32)
+OVERRIDES=(${overrides[*]})
 RUN=$scratch/run
 EVENTS=20000
 SHARDS=4
@@ -63,7 +66,6 @@ last() { awk '{ print $NF }' <<< "$1"; }
 # What one process without Slurm gives.
 mkdir "$scratch/logs"
 calm=$scratch/calm
-overrides=(--set training.epochs=2 --set model.couplings=2 --set model.width=32)
 "$simile" prepare configs/quickstart.toml --out "$calm" "${overrides[@]}" --quiet
 "$simile" train "$calm" --quiet --threads 1
 "$simile" sample "$calm/model" --conditions data/samples/photons_compact_test.parquet -n 20000 --quiet --threads 1 \
@@ -75,10 +77,10 @@ train=$(awk '{ print $2 }' <<< "$chain")
 for restart in 1 2; do
     for attempt in $(seq 300); do
         # Within an epoch: after the first lines of this start.
-        [ "$(grep -c '^train' "$scratch/logs/simile-train-$train.log" 2>/dev/null)" = "$restart" ] && break
+        [ "$(grep -c 'flow with' "$scratch/logs/simile-train-$train.log" 2>/dev/null)" = "$restart" ] && break
         sleep 0.1
     done
-    sleep 1
+    sleep 0.5
     scancel --signal=USR1 --batch "$train"
     for attempt in $(seq 300); do
         grep -q "Restarts=$restart" <(scontrol show job "$train") && break
