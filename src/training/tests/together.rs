@@ -71,7 +71,14 @@ const EVENTS: usize = 3 * 130 + 64 + 1;
 const WINDOW: usize = 130;
 
 fn config() -> TrainingConfig {
-    TrainingConfig { epochs: 2, batch_size: 64, average_decay: 0.9, ..TrainingConfig::default() }
+    // Differences of rounding grow from step to step, and the faster the larger the steps are.
+    TrainingConfig {
+        epochs: 2,
+        batch_size: 64,
+        learning_rate: 1e-4,
+        average_decay: 0.9,
+        ..TrainingConfig::default()
+    }
 }
 
 /// Events with weights, and noise of the preprocessing.
