@@ -107,11 +107,7 @@ fn adam() -> TrainingConfig {
 
 fn flow_training(rows: usize) -> f64 {
     let device = Device::flex().autodiff();
-    let batch = Batch {
-        target: normal(rows, FEATURES, &device),
-        condition: normal(rows, CONDITIONS, &device),
-        weight: None,
-    };
+    let batch = Batch::new(normal(rows, FEATURES, &device), normal(rows, CONDITIONS, &device));
     let mut model = Some(flow(&device));
     let mut optimizer = Optimizer::new(model.as_ref().expect("just made"), &Device::flex());
     let (config, mut rng) = (adam(), random::stream(1, "bench/loss", 0));

@@ -21,6 +21,7 @@ mod simulate;
 mod stage;
 mod sweep;
 mod terminal;
+mod train;
 mod validate;
 
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Prepare(run::Prepare),
-    Train(stage::Train),
+    Train(train::Train),
     Generate(stage::Generate),
     Report(stage::Report),
     Sample(sample::Sample),
@@ -78,6 +79,8 @@ enum Command {
 enum Outcome {
     Success,
     GateFailed,
+    /// Stopped by the batch system; another process says so.
+    Stopped,
 }
 
 /// Parses the arguments, runs the command, and returns the exit code.
@@ -86,12 +89,16 @@ pub fn main() -> ExitCode {
     match common.start().and_then(|()| run(command, &common)) {
         Ok(Outcome::Success) => ExitCode::SUCCESS,
         Ok(Outcome::GateFailed) => ExitCode::from(1),
+        Ok(Outcome::Stopped) => ExitCode::from(preemption::EXIT_AGAIN),
         Err(error) => {
             common.report_error(&error);
-            ExitCode::from(if is_interruption(&error) { preemption::EXIT_AGAIN } else { 2 })
+            ExitCode::from(if is_interruption(&error) { preemption::EXIT_AGAIN } else { EXIT_ERROR })
         }
     }
 }
+
+/// Exit code of an error.
+const EXIT_ERROR: u8 = 2;
 
 /// Whether work stopped because the batch system asked for it.
 fn is_interruption(error: &anyhow::Error) -> bool {

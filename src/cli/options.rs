@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 
 use super::preemption::Preemption;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, Volume};
 
 /// How messages are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -105,7 +105,13 @@ impl Common {
 
     /// Where messages and progress go.
     pub(super) fn terminal(&self) -> Terminal {
-        Terminal::new(self.quiet, self.log_format, self.preemption.clone())
+        let volume = if self.quiet { Volume::Warnings } else { Volume::All };
+        Terminal::new(volume, self.log_format, self.preemption.clone())
+    }
+
+    /// The terminal of a process beside the one that speaks.
+    pub(super) fn mute_terminal(&self) -> Terminal {
+        Terminal::new(Volume::Nothing, self.log_format, self.preemption.clone())
     }
 
     /// Writes an error with its causes.

@@ -1,4 +1,4 @@
-//! The single stages of a run: `simile train`, `generate`, `report`, and `validate` of a run directory.
+//! The single stages of a run: `simile generate`, `report`, and `validate` of a run directory.
 
 use std::path::{Path, PathBuf};
 
@@ -29,12 +29,6 @@ macro_rules! stage_command {
     };
 }
 
-stage_command!(
-    /// Train the model of a prepared run; goes on from its checkpoint if there is one
-    Train,
-    Stage::Train,
-    "simile train runs/quickstart"
-);
 stage_command!(
     /// Generate the events of a run that are compared with the reference
     Generate,

@@ -16,9 +16,17 @@ use crate::training::{self, EpochRecord};
 /// Time between lines of progress where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// What is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Volume {
+    All,
+    Warnings,
+    Nothing,
+}
+
 /// See the module documentation.
 pub(super) struct Terminal {
-    quiet: bool,
+    volume: Volume,
     format: LogFormat,
     bar: Option<ProgressBar>,
     last_line: Instant,
@@ -31,10 +39,10 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn new(quiet: bool, format: LogFormat, preemption: Preemption) -> Self {
+    pub(super) fn new(volume: Volume, format: LogFormat, preemption: Preemption) -> Self {
         let now = Instant::now();
         Self {
-            quiet,
+            volume,
             format,
             bar: None,
             last_line: now,
@@ -49,20 +57,20 @@ impl Terminal {
     /// A line to read, or a JSON object with its fields.
     fn say(&mut self, text: &str, fields: Value) {
         self.last_line = Instant::now();
-        match (self.quiet, self.format, &self.bar) {
-            (true, ..) => {}
-            (_, LogFormat::Json, _) => {
+        match (self.format, &self.bar) {
+            _ if self.volume != Volume::All => {}
+            (LogFormat::Json, _) => {
                 let mut fields = fields;
                 fields["level"] = "info".into();
                 eprintln!("{fields}");
             }
-            (_, _, Some(bar)) => bar.suspend(|| eprintln!("{text}")),
+            (_, Some(bar)) => bar.suspend(|| eprintln!("{text}")),
             _ => eprintln!("{text}"),
         }
     }
 
     fn has_bars(&self) -> bool {
-        !self.quiet && self.format == LogFormat::Text && std::io::stderr().is_terminal()
+        self.volume == Volume::All && self.format == LogFormat::Text && std::io::stderr().is_terminal()
     }
 
     fn start_bar(&mut self, length: u64, template: &str) {
@@ -179,6 +187,7 @@ impl sampling::Observer for Terminal {
 impl Warn for Terminal {
     fn warn(&mut self, message: &str) {
         match self.format {
+            _ if self.volume == Volume::Nothing => {}
             LogFormat::Text => eprintln!("warning: {message}"),
             LogFormat::Json => eprintln!("{}", json!({"level": "warning", "message": message})),
         }

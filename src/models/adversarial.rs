@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::network::{ActivationKind, NetworkConfig, Role, check_count};
-use super::{Batch, GroupSpace, Step, Turn, normal_noise};
+use super::{Batch, GroupSpace, Step, Turn};
 use crate::config::ConfigError;
 use crate::nn::Network;
 
@@ -78,7 +78,7 @@ impl Players {
 
     /// Targets for the conditions of a batch.
     pub(super) fn fake(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Tensor<2> {
-        let noise = normal_noise(batch.len(), self.latents, &batch.target.device(), rng);
+        let noise = batch.normal_noise(self.latents, rng);
         self.generate(noise, batch.condition.clone())
     }
 

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use linfa::DatasetBase;
 use linfa::traits::{Fit, Predict};
 use linfa_reduction::Pca;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mixture::{LatentMixture, joined};
 use super::network::{NetworkConfig, Role, check_count, check_positive};
-use super::{Batch, GroupSpace, Loss, Step, Surrogate, normal_noise};
+use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::nn::Network;
 use crate::training::matrix;
@@ -181,17 +181,15 @@ impl Autoencoder {
         self.decoder.forward(Tensor::cat(vec![latent, condition], 1))
     }
 
-    fn corrupt(&self, target: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
-        let ([rows, columns], device) = (target.dims(), target.device());
+    /// The targets of a batch as the encoder sees them in training.
+    fn corrupted(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Tensor<2> {
+        let target = batch.target.clone();
+        let columns = target.dims()[1];
         match self.corruption {
             None => target,
-            Some(Corruption::Gaussian { sigma }) => {
-                target + normal_noise(rows, columns, &device, rng) * sigma
-            }
+            Some(Corruption::Gaussian { sigma }) => target + batch.normal_noise(columns, rng) * sigma,
             Some(Corruption::Masking { probability }) => {
-                let kept = (0..rows * columns).map(|_| f32::from(!rng.gen_bool(probability))).collect();
-                let kept: Tensor<2> = Tensor::from_data(TensorData::new(kept, [rows, columns]), &device);
-                target * kept
+                target * batch.draw(columns, |_| f32::from(!rng.gen_bool(probability)))
             }
         }
     }
@@ -227,7 +225,7 @@ impl Surrogate for Autoencoder {
     const FITS_LATENT: bool = true;
 
     fn loss(&self, batch: &Batch, _: Step, rng: &mut ChaCha8Rng) -> Loss {
-        let code = self.encode(self.corrupt(batch.target.clone(), rng), batch.condition.clone());
+        let code = self.encode(self.corrupted(batch, rng), batch.condition.clone());
         let error = self.decode(code, batch.condition.clone()) - batch.target.clone();
         Loss::of(batch.mean(error.square().mean_dim(1)))
     }

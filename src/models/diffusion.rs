@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flow_matching::spread_times;
 use super::network::{NetworkConfig, Role, check_count};
-use super::{Batch, GroupSpace, Loss, Step, Surrogate, normal_noise};
+use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::nn::{TIME_FEATURES, TimeNetwork};
 
@@ -126,9 +126,8 @@ impl Surrogate for Diffusion {
     const LOSS_LABEL: &'static str = "mean square error of the noise, weighted";
 
     fn loss(&self, batch: &Batch, _: Step, rng: &mut ChaCha8Rng) -> Loss {
-        let device = batch.target.device();
-        let time = spread_times(batch.len(), &device, rng);
-        let noise = normal_noise(batch.len(), self.targets, &device, rng);
+        let time = spread_times(batch, rng);
+        let noise = batch.normal_noise(self.targets, rng);
         let [signal, rest] = signal_and_noise(time.clone());
         let x = batch.target.clone() * signal.clone() + noise.clone() * rest.clone();
         let error = match self.weighting {

@@ -10,14 +10,14 @@
 //! times (as the preconditioning of Karras et al. 2022, arXiv:2206.00364, does for diffusion).
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::{NetworkConfig, Role, check_count};
-use super::{Batch, GroupSpace, Loss, Step, Surrogate, normal_noise};
+use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::nn::{TIME_FEATURES, TimeNetwork};
 
@@ -100,9 +100,8 @@ impl Surrogate for FlowMatching {
     const LOSS_LABEL: &'static str = "mean square error of the velocity";
 
     fn loss(&self, batch: &Batch, _: Step, rng: &mut ChaCha8Rng) -> Loss {
-        let device = batch.target.device();
-        let noise = normal_noise(batch.len(), self.targets, &device, rng);
-        let time = spread_times(batch.len(), &device, rng);
+        let noise = batch.normal_noise(self.targets, rng);
+        let time = spread_times(batch, rng);
         let path = batch.target.clone() - noise.clone();
         let x = noise + path.clone() * time.clone();
         let error = self.velocity(x, time, batch.condition.clone()) - path;
@@ -124,8 +123,6 @@ impl Surrogate for FlowMatching {
 
 /// Times `[batch, 1]` uniform in \[0, 1), one in each of as many equal intervals: their mean loss fluctuates less than
 /// that of independent ones.
-pub(super) fn spread_times(batch: usize, device: &Device, rng: &mut ChaCha8Rng) -> Tensor<2> {
-    let times: Vec<f32> =
-        (0..batch).map(|i| (i as f32 + rng.gen_range(0.0f32..1.0)) / batch as f32).collect();
-    Tensor::from_data(TensorData::new(times, [batch, 1]), device)
+pub(super) fn spread_times(batch: &Batch, rng: &mut ChaCha8Rng) -> Tensor<2> {
+    batch.draw(1, |i| (i as f32 + rng.gen_range(0.0f32..1.0)) / batch.place.of as f32)
 }

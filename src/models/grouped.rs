@@ -43,7 +43,7 @@ impl<M: Surrogate> Grouped<M> {
     fn batches(&self, batch: &Batch) -> Vec<Batch> {
         let mut batches = Vec::new();
         self.for_each(&batch.target, &batch.condition, |_, target, condition| {
-            batches.push(Batch { target, condition, weight: batch.weight.clone() });
+            batches.push(Batch { target, condition, ..batch.clone() });
         });
         batches
     }
@@ -83,6 +83,10 @@ impl<M: Surrogate> Surrogate for Grouped<M> {
             model.loss(&batch, step, rng).scaled(share)
         });
         losses.reduce(Loss::plus).expect("a model has at least one group of targets")
+    }
+
+    fn whole_batch_key(&self) -> Option<&'static str> {
+        self.groups.iter().find_map(Surrogate::whole_batch_key)
     }
 
     fn after_step(mut self) -> Self {
@@ -146,7 +150,8 @@ impl<M: Surrogate> Surrogate for Grouped<M> {
 }
 
 impl Loss {
-    fn scaled(mut self, factor: f64) -> Self {
+    /// Value and figures times a factor.
+    pub(crate) fn scaled(mut self, factor: f64) -> Self {
         self.value = self.value * factor;
         self.figures.iter_mut().for_each(|(_, figure)| *figure = figure.clone() * factor);
         self
@@ -210,7 +215,7 @@ mod tests {
         ];
         assert_eq!(seen, expected);
         let mut normal = |rows: usize, columns: usize| normal_noise(rows, columns, &device, &mut rng);
-        let batch = Batch { target: normal(500, 4), condition: normal(500, 2), weight: None };
+        let batch = Batch::new(normal(500, 4), normal(500, 2));
         let (model, figures) = model.fit_latent(&batch, &batch, &mut random::stream(2, "test/grouped", 0));
         assert!(figures.contains_key("reconstruction error, group 2"), "{figures:?}");
         assert_eq!(model.generate(normal(500, model.noise_width()), batch.condition).dims(), [500, 4]);

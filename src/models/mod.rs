@@ -23,8 +23,10 @@ mod vae;
 mod wgan;
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use simile_data::Preprocessing;
@@ -96,9 +98,26 @@ pub struct Batch {
     pub condition: Tensor<2>,
     /// `[batch, 1]` with mean 1 over the sample; none where every event counts the same
     pub weight: Option<Tensor<2>>,
+    /// Which rows these are of the batch that several processes share; all where there is one process.
+    pub place: Place,
+}
+
+/// Some rows of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the first row.
+    pub begin: usize,
+    /// Events of the whole batch.
+    pub of: usize,
 }
 
 impl Batch {
+    /// A whole batch of events that count the same.
+    pub fn new(target: Tensor<2>, condition: Tensor<2>) -> Self {
+        let place = Place { begin: 0, of: target.dims()[0] };
+        Self { target, condition, weight: None, place }
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
         self.target.dims()[0]
@@ -115,6 +134,21 @@ impl Batch {
             Some(weight) => (quantity * weight.clone()).mean(),
             None => quantity.mean(),
         }
+    }
+
+    /// Random numbers `[batch, columns]`, drawn for the whole batch of all processes, of which these are the rows of this
+    /// one; `number` is given the place of each.
+    pub(crate) fn draw(&self, columns: usize, number: impl FnMut(usize) -> f32) -> Tensor<2> {
+        let Place { begin, of } = self.place;
+        let mut numbers: Vec<f32> = (0..of * columns).map(number).collect();
+        numbers.truncate((begin + self.len()) * columns);
+        numbers.drain(..begin * columns);
+        Tensor::from_data(TensorData::new(numbers, [self.len(), columns]), &self.target.device())
+    }
+
+    /// Standard normal numbers `[batch, columns]`, see [`Batch::draw`].
+    pub(crate) fn normal_noise(&self, columns: usize, rng: &mut ChaCha8Rng) -> Tensor<2> {
+        self.draw(columns, |_| rng.sample::<f32, _>(StandardNormal))
     }
 }
 
@@ -181,6 +215,12 @@ pub trait Surrogate: Module + ModuleDisplay {
     const MOMENTS: [f64; 2] = [0.9, 0.999];
     /// Whether a latent density is fitted after training.
     const FITS_LATENT: bool = false;
+
+    /// Key of the configuration by which the loss depends on a batch as a whole, rather than being a mean over its events;
+    /// such a loss cannot be shared by several processes.
+    fn whole_batch_key(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Loss of a batch; random numbers come from `rng` alone.
     fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss;
@@ -334,8 +374,6 @@ models! {
 
 /// Standard normal numbers `[rows, columns]`.
 pub(crate) fn normal_noise(rows: usize, columns: usize, device: &Device, rng: &mut ChaCha8Rng) -> Tensor<2> {
-    use rand::Rng;
-    let noise: Vec<f32> =
-        (0..rows * columns).map(|_| rng.sample::<f32, _>(rand_distr::StandardNormal)).collect();
-    Tensor::from_data(burn::tensor::TensorData::new(noise, [rows, columns]), device)
+    let noise: Vec<f32> = (0..rows * columns).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();
+    Tensor::from_data(TensorData::new(noise, [rows, columns]), device)
 }

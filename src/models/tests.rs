@@ -25,11 +25,10 @@ fn draw(c: f32, rng: &mut ChaCha8Rng) -> [f32; 2] {
 fn batch(size: usize, device: &Device, rng: &mut ChaCha8Rng) -> Batch {
     let conditions: Vec<f32> = (0..size).map(|_| rng.gen_range(-2.0f32..2.0)).collect();
     let targets: Vec<f32> = conditions.iter().flat_map(|&c| draw(c, rng)).collect();
-    Batch {
-        target: Tensor::from_data(TensorData::new(targets, [size, 2]), device),
-        condition: Tensor::from_data(TensorData::new(conditions, [size, 1]), device),
-        weight: None,
-    }
+    Batch::new(
+        Tensor::from_data(TensorData::new(targets, [size, 2]), device),
+        Tensor::from_data(TensorData::new(conditions, [size, 1]), device),
+    )
 }
 
 /// Trains on fresh events in every step; the averaged weights count.
@@ -330,11 +329,10 @@ fn a_vae_draws_categories_with_their_probability() {
             [f32::from(!second), f32::from(second), number]
         });
         let target = target.collect::<Vec<f32>>();
-        let batch = Batch {
-            target: Tensor::from_data(TensorData::new(target, [256, 3]), &device),
-            condition: Tensor::from_data(TensorData::new(condition, [256, 1]), &device),
-            weight: None,
-        };
+        let batch = Batch::new(
+            Tensor::from_data(TensorData::new(target, [256, 3]), &device),
+            Tensor::from_data(TensorData::new(condition, [256, 1]), &device),
+        );
         let loss = model.loss(&batch, Step { number, epoch: 1 }, &mut rng).value;
         model = optimizer.step(model, loss.backward(), 4e-3, &TrainingConfig::default()).0;
     }
@@ -371,11 +369,10 @@ fn spots(size: usize, device: &Device, rng: &mut ChaCha8Rng) -> Batch {
             images.push(4.0 * (-0.5 * r2 / (SPOT * SPOT)).exp() + 0.3 * noise);
         }
     }
-    Batch {
-        target: Tensor::from_data(TensorData::new(images, [size, SIDE * SIDE]), device),
-        condition: Tensor::from_data(TensorData::new(conditions, [size, 1]), device),
-        weight: None,
-    }
+    Batch::new(
+        Tensor::from_data(TensorData::new(images, [size, SIDE * SIDE]), device),
+        Tensor::from_data(TensorData::new(conditions, [size, 1]), device),
+    )
 }
 
 /// Where the light of every image is, `[x, y]`.

@@ -277,9 +277,13 @@ impl Surrogate for Vae {
     const LOSS_LABEL: &'static str = "−ELBO per dimension (nats)";
     const HAS_DENSITY: bool = true;
 
+    fn whole_batch_key(&self) -> Option<&'static str> {
+        (self.config.free_bits > 0.0).then_some("free_bits")
+    }
+
     fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss {
         let code = self.encode(batch.target.clone(), batch.condition.clone());
-        let pull = normal_noise(batch.len(), self.config.latents, &batch.target.device(), rng);
+        let pull = batch.normal_noise(self.config.latents, rng);
         let latent = code.mean.clone() + code.log_sigma.clone().exp() * pull.clone();
         let decoded = self.decode(latent.clone(), batch.condition.clone());
         let reconstruction = batch.mean(self.log_likelihood(batch.target.clone(), decoded));

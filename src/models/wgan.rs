@@ -11,7 +11,7 @@
 //! the batch: w·((⟨s⟩ − ⟨s′⟩)² + (σ(s) − σ(s′))²)/σ²(s).
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
@@ -165,8 +165,7 @@ impl Wgan {
 
     /// ‖∇_x D‖ between real and generated targets, `[batch, 1]`.
     fn gradient_norm(&self, batch: &Batch, fake: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
-        let share: Vec<f32> = (0..batch.len()).map(|_| rng.gen_range(0.0f32..1.0)).collect();
-        let share = Tensor::from_data(TensorData::new(share, [batch.len(), 1]), &fake.device());
+        let share = batch.draw(1, |_| rng.gen_range(0.0f32..1.0));
         let between = fake.clone() + (batch.target.clone() - fake) * share;
         let input = Tensor::cat(vec![between, batch.condition.clone()], 1);
         let gradient = self.players.critic.input_gradient(input).narrow(1, 0, self.targets);
@@ -202,6 +201,10 @@ impl Surrogate for Wgan {
     const JUDGE: Judge = Judge::Distance;
     /// As in Gulrajani et al. 2017.
     const MOMENTS: [f64; 2] = [0.0, 0.9];
+
+    fn whole_batch_key(&self) -> Option<&'static str> {
+        (self.sum_constraint > 0.0).then_some("sum_constraint")
+    }
 
     fn loss(&self, batch: &Batch, step: Step, rng: &mut ChaCha8Rng) -> Loss {
         match self.players.turn(step) {

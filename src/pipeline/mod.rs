@@ -27,6 +27,7 @@ use crate::config::{ConfigError, RunConfig};
 use crate::files;
 use crate::models::bundle::{Bundle, BundleError};
 use crate::sampling::{self, Rate, SampleOptions, SampleSummary, SamplingError, Shard};
+use crate::training::workers::{Alone, Workers};
 use crate::training::{self, TrainingError};
 
 /// A run that cannot start or go on.
@@ -233,22 +234,47 @@ pub fn run_stage(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<(), PipelineError> {
-    if let Some(needed) = Stage::ALL.into_iter().take_while(|s| *s < stage).find(|s| !run.is_done(*s)) {
-        return Err(PipelineError::Missing { path: run.path().to_path_buf(), needed });
-    }
     if stage == Stage::Prepare {
         return Err(PipelineError::Exists { path: run.path().to_path_buf() });
+    }
+    in_stage(run, stage, observer, |run, observer| match stage {
+        Stage::Prepare => unreachable!("refused above"),
+        Stage::Train => train::train(run, device, &Alone, observer),
+        Stage::Sample => sample(run, device, observer),
+        Stage::Validate => validate::validate(run, device, observer),
+        Stage::Report => report::report(run, observer),
+    })
+}
+
+/// Trains in several processes, each of which calls this; the first alone writes into the run directory.
+///
+/// # Errors
+/// If training fails.
+pub fn train(
+    run: &mut RunDirectory,
+    device: &Device,
+    workers: &dyn Workers,
+    observer: &mut dyn Observer,
+) -> Result<(), PipelineError> {
+    let train =
+        |run: &RunDirectory, observer: &mut dyn Observer| train::train(run, device, workers, observer);
+    if workers.is_first() { in_stage(run, Stage::Train, observer, train) } else { train(run, observer) }
+}
+
+/// Does the work of a stage, and records it.
+fn in_stage(
+    run: &mut RunDirectory,
+    stage: Stage,
+    observer: &mut dyn Observer,
+    work: impl FnOnce(&RunDirectory, &mut dyn Observer) -> Result<(), PipelineError>,
+) -> Result<(), PipelineError> {
+    if let Some(needed) = Stage::ALL.into_iter().take_while(|s| *s < stage).find(|s| !run.is_done(*s)) {
+        return Err(PipelineError::Missing { path: run.path().to_path_buf(), needed });
     }
     observer.stage(stage);
     let start = Instant::now();
     run.begin(stage)?;
-    match stage {
-        Stage::Prepare => unreachable!("refused above"),
-        Stage::Train => train::train(run, device, observer)?,
-        Stage::Sample => sample(run, device, observer)?,
-        Stage::Validate => validate::validate(run, device, observer)?,
-        Stage::Report => report::report(run, observer)?,
-    }
+    work(run, observer)?;
     run.finish(stage, start.elapsed().as_secs_f64())
 }
 

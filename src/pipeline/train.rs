@@ -12,11 +12,13 @@ use crate::Warn;
 use crate::models::bundle::{self, FORMAT_VERSION, Manifest, TrainingRecord};
 use crate::models::{Efficiency, Space, with_model};
 use crate::nn::parameters;
+use crate::training::workers::Workers;
 use crate::training::{self, EpochRecord, EventSource, Setup, Trained};
 
 pub(super) fn train(
     run: &RunDirectory,
     device: &Device,
+    workers: &dyn Workers,
     observer: &mut dyn Observer,
 ) -> Result<(), PipelineError> {
     let summary: Summary = read(&run.summary())?;
@@ -43,11 +45,13 @@ pub(super) fn train(
         validation: &validation_events,
         checkpoint: Some(&run.checkpoint()),
         fingerprint: &fingerprint(run, &summary),
+        workers,
     };
 
     let autodiff = device.clone().autodiff();
     let mut rng = random::stream(config.seed, "train/init", 0);
-    let mut logged = Logged { log: run.log(), inner: observer, error: None };
+    let log = workers.is_first().then(|| run.log());
+    let mut logged = Logged { log, inner: observer, error: None };
     let (trained, parameters) = with_model!(&config.model, &space, &autodiff, &mut rng, |model| {
         let parameters = parameters::count(&model);
         logged.inner.message(&format!(
@@ -56,10 +60,16 @@ pub(super) fn train(
             space.conditions,
             space.targets()
         ));
+        if workers.size() > 1 {
+            logged.inner.message(&format!("{} processes share every batch", workers.size()));
+        }
         (training::train(model, &autodiff, &setup, &mut logged)?, parameters)
     });
     if let Some(error) = logged.error {
         return Err(error.into());
+    }
+    if !workers.is_first() {
+        return Ok(());
     }
     write_history(run, &trained.history)?;
     let efficiency = efficiency(run, &preprocessing, device)?;
@@ -130,9 +140,9 @@ fn manifest(
     })
 }
 
-/// Passes everything on and writes a line of the log for every epoch.
+/// Passes everything on and writes a line of the log for every epoch, if there is one.
 struct Logged<'a> {
-    log: std::path::PathBuf,
+    log: Option<std::path::PathBuf>,
     inner: &'a mut dyn Observer,
     error: Option<DataError>,
 }
@@ -157,7 +167,7 @@ impl training::Observer for Logged<'_> {
     }
 
     fn epoch(&mut self, record: &EpochRecord, best: bool) {
-        if let Err(error) = append(&self.log, &line(record)) {
+        if let Some(Err(error)) = self.log.as_ref().map(|log| append(log, &line(record))) {
             self.error.get_or_insert(error);
         }
         self.inner.epoch(record, best);

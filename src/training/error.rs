@@ -73,6 +73,23 @@ pub enum TrainingError {
         /// The checkpoint
         path: PathBuf,
     },
+    /// The loss looks at a batch as a whole.
+    #[error(
+        "model.{key} depends on whole batches, which several processes do not see: set it to 0, or train with one"
+    )]
+    WholeBatches {
+        /// Key of the model's configuration
+        key: &'static str,
+    },
+    /// Processes that train together have come apart.
+    #[error(
+        "the processes have different weights {when}: give all of them the same kind of processor, the same program and \
+         the same files, then start again"
+    )]
+    Apart {
+        /// When that was found
+        when: String,
+    },
     /// Somebody asked for training to stop.
     #[error(
         "interrupted in epoch {epoch} after {batches} batches; the checkpoint holds all of them: go on with `simile \

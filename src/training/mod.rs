@@ -15,13 +15,15 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 mod watch;
+pub mod workers;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Deserializer, Serialize};
 use simile_data::random;
@@ -33,13 +35,14 @@ pub use schedule::ScheduleKind;
 
 use crate::Warn;
 use crate::kernels;
-use crate::models::{Batch, Judge, Loss, Step, Surrogate, Turn};
+use crate::models::{Batch, Judge, Loss, Place, Step, Surrogate, Turn};
 use crate::nn::parameters::{self, Parameters};
 use checkpoint::{Checkpoint, PartialEpoch, Progress};
 use error::not_finite;
 use events::words;
 pub use optimizer::Optimizer;
 use watch::{DIVERSITY, GENERATOR_GRADIENT, GRADIENT, LOSS};
+use workers::Workers;
 
 /// What one epoch gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +101,8 @@ pub struct Setup<'a> {
     pub checkpoint: Option<&'a Path>,
     /// Hash of everything that decides the result; a checkpoint with another one is refused.
     pub fingerprint: &'a str,
+    /// The processes that train together.
+    pub workers: &'a dyn Workers,
 }
 
 /// What training gave.
@@ -115,7 +120,8 @@ pub struct Trained {
 /// Trains a model whose weights lie on an autodiff device.
 ///
 /// # Errors
-/// If events cannot be read, loss or gradient are not finite, or a checkpoint does not fit.
+/// If events cannot be read, loss or gradient are not finite, a checkpoint does not fit, or several processes cannot train
+/// this model together.
 pub fn train<M: Surrogate>(
     model: M,
     device: &Device,
@@ -125,7 +131,11 @@ pub fn train<M: Surrogate>(
     if setup.train.is_empty() {
         return Err(TrainingError::NoEvents);
     }
+    if let Some(key) = model.whole_batch_key().filter(|_| setup.workers.size() > 1) {
+        return Err(TrainingError::WholeBatches { key });
+    }
     let mut training = Training::new(model, device, setup)?;
+    training.check_agreement("at the start")?;
     let epochs = setup.config.epochs;
     observer.start(training.progress.history.len() + 1, epochs, training.batches);
     while training.progress.history.len() < epochs && !training.is_stale() {
@@ -198,6 +208,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
     fn epoch(&mut self, observer: &mut dyn Observer) -> Result<(), TrainingError> {
         let epoch = self.progress.history.len() + 1;
         let mut record = self.train_epoch(epoch, observer)?;
+        self.check_agreement(&format!("after epoch {epoch}"))?;
         let start = Instant::now();
         let averaged = self.averaged_weights();
         self.judge(&mut record, &averaged, observer)?;
@@ -232,9 +243,10 @@ impl<'a, M: Surrogate> Training<'a, M> {
             let finished = !self.train_batch(epoch, &mut batches, &mut noise, &mut partial, observer)?;
             partial.seconds = before + start.elapsed().as_secs_f64();
             (partial.loss_words, partial.event_words) = (words(&noise), batches.noise_words());
-            if finished || observer.interrupted() || self.saved.elapsed() > CHECKPOINT_INTERVAL {
+            let interrupted = self.setup.workers.any(observer.interrupted());
+            if finished || interrupted || self.saved.elapsed() > CHECKPOINT_INTERVAL {
                 self.progress.partial = Some(partial.clone());
-                self.pause(observer)?;
+                self.pause(interrupted)?;
             }
             if finished {
                 return Ok(record(epoch, partial));
@@ -256,14 +268,21 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let size = batch.rows.len();
         let model = self.model.take().expect("the model is in place between steps");
         let step = Step { number: self.optimizer.steps, epoch };
-        let Loss { value: loss, turn, figures } = model.loss(&to_tensors(&batch, &self.device), step, noise);
-        let value = scalar(&loss);
+        let workers = self.setup.workers;
+        let (rows, part) = workers.share(size);
+        let Loss { value: loss, turn, figures } =
+            model.loss(&to_tensors(&batch, rows, &self.device), step, noise).scaled(part);
+        let mut sums: Vec<f64> =
+            std::iter::once(&loss).chain(figures.iter().map(|(_, figure)| figure)).map(scalar).collect();
+        workers.sum(&mut sums);
+        let value = sums[0];
         if !value.is_finite() {
             return Err(not_finite("the loss", epoch, &batch, self.setup.train.preprocessing()));
         }
         let factor = config.schedule.factor(self.optimizer.steps, self.batches * config.epochs as u64);
         partial.learning_rate = config.learning_rate * factor;
-        let (model, norm) = self.optimizer.step(model, loss.backward(), partial.learning_rate, config);
+        let (model, norm) =
+            self.optimizer.step_together(model, loss.backward(), partial.learning_rate, config, workers);
         self.model = Some(model.after_step());
         if !norm.is_finite() {
             return Err(not_finite("the gradient", epoch, &batch, self.setup.train.preprocessing()));
@@ -274,17 +293,20 @@ impl<'a, M: Surrogate> Training<'a, M> {
         };
         partial.means.add(loss, value, size);
         partial.means.add(gradient, norm, size);
-        figures.iter().for_each(|(name, figure)| partial.means.add(name, scalar(figure), size));
+        figures.iter().zip(&sums[1..]).for_each(|((name, _), sum)| partial.means.add(name, *sum, size));
         partial.batches += 1;
         observer.step(size, value);
         Ok(true)
     }
 
     /// Stops within an epoch if that was asked for; writes a checkpoint then, and if the last one is too old.
-    fn pause(&mut self, observer: &dyn Observer) -> Result<(), TrainingError> {
-        let interrupted = observer.interrupted();
+    fn pause(&mut self, interrupted: bool) -> Result<(), TrainingError> {
         if interrupted || self.saved.elapsed() > CHECKPOINT_INTERVAL {
             self.save()?;
+        }
+        if interrupted {
+            // Where one process ends, what started them may end all: the first has to be done.
+            self.setup.workers.any(false);
         }
         let batches = self.progress.partial.as_ref().map_or(0, |partial| partial.batches);
         let epoch = self.progress.history.len() + 1;
@@ -293,7 +315,17 @@ impl<'a, M: Surrogate> Training<'a, M> {
 
     fn save(&mut self) -> Result<(), TrainingError> {
         self.saved = Instant::now();
-        self.setup.checkpoint.map_or(Ok(()), |path| self.checkpoint().save(path))
+        let path = self.setup.checkpoint.filter(|_| self.setup.workers.is_first());
+        path.map_or(Ok(()), |path| self.checkpoint().save(path))
+    }
+
+    /// Refuses to go on where processes have different weights.
+    fn check_agreement(&self, when: &str) -> Result<(), TrainingError> {
+        let workers = self.setup.workers;
+        if workers.size() == 1 || workers.agree_on(&parameters::collect(self.model())) {
+            return Ok(());
+        }
+        Err(TrainingError::Apart { when: when.to_string() })
     }
 
     fn model(&self) -> &M {
@@ -320,7 +352,8 @@ impl<'a, M: Surrogate> Training<'a, M> {
             Judge::Distance => {
                 let judge::Verdict { distance, diversity } = self.validation_distance(&model, observer)?;
                 record.figures.insert(DIVERSITY.into(), diversity);
-                distance
+                // What is decided by it has to be decided everywhere in the same way.
+                self.setup.workers.of_first(distance)
             }
         });
         Ok(())
@@ -339,7 +372,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let mut events = 0;
         for batch in self.setup.validation.in_order(seed, self.setup.config.batch_size) {
             let batch = batch?;
-            self.pause(observer)?;
+            self.pause(self.setup.workers.any(observer.interrupted()))?;
             events += batch.rows.len();
             generated.push(matrix(model.sample(tensor(&batch.condition, &device), &mut rng)));
             if let Some(of_batch) = &batch.weight {
@@ -373,8 +406,12 @@ impl<'a, M: Surrogate> Training<'a, M> {
         let (mut sum, mut events) = (0.0, 0);
         for batch in source.in_order(self.setup.seed, self.setup.config.batch_size) {
             let batch = batch?;
-            self.pause(observer)?;
-            let value = scalar(&model.loss(&to_tensors(&batch, &device), step, &mut noise).value);
+            self.pause(self.setup.workers.any(observer.interrupted()))?;
+            let (rows, part) = self.setup.workers.share(batch.rows.len());
+            let loss = model.loss(&to_tensors(&batch, rows, &device), step, &mut noise).scaled(part);
+            let mut value = [scalar(&loss.value)];
+            self.setup.workers.sum(&mut value);
+            let [value] = value;
             if !value.is_finite() {
                 return Err(not_finite("the validation loss", epoch, &batch, source.preprocessing()));
             }
@@ -408,7 +445,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
 
     fn first_events(&self, mut batches: EpochBatches) -> Result<Batch, TrainingError> {
         let batch = batches.next().ok_or(TrainingError::NoEvents)??;
-        Ok(to_tensors(&batch, &self.device.clone().inner()))
+        Ok(to_tensors(&batch, 0..batch.rows.len(), &self.device.clone().inner()))
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -448,16 +485,20 @@ fn scalar(tensor: &Tensor<1>) -> f64 {
     f64::from(tensor.clone().into_scalar::<f32>())
 }
 
-fn to_tensors(batch: &EventBatch, device: &Device) -> Batch {
+/// Some rows of a batch.
+fn to_tensors(batch: &EventBatch, rows: Range<usize>, device: &Device) -> Batch {
+    let tensor = |matrix: &Array2<f32>| tensor(matrix.slice(s![rows.clone(), ..]), device);
     Batch {
-        target: tensor(&batch.target, device),
-        condition: tensor(&batch.condition, device),
-        weight: batch.weight.as_ref().map(|weight| tensor(weight, device)),
+        target: tensor(&batch.target),
+        condition: tensor(&batch.condition),
+        weight: batch.weight.as_ref().map(tensor),
+        place: Place { begin: rows.start, of: batch.rows.len() },
     }
 }
 
 /// A matrix as a tensor.
-pub(crate) fn tensor(matrix: &Array2<f32>, device: &Device) -> Tensor<2> {
+pub(crate) fn tensor<'a>(matrix: impl Into<ArrayView2<'a, f32>>, device: &Device) -> Tensor<2> {
+    let matrix = matrix.into();
     let values: Vec<f32> = matrix.iter().copied().collect();
     Tensor::from_data(TensorData::new(values, [matrix.nrows(), matrix.ncols()]), device)
 }

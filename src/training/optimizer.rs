@@ -8,6 +8,7 @@ use burn::tensor::{Device, Gradients, Shape, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::TrainingConfig;
+use super::workers::{Alone, Workers};
 use crate::kernels::{self, AdamWStep};
 use crate::nn::parameters::{self, ParameterError, Parameters};
 
@@ -122,8 +123,21 @@ impl Optimizer {
         learning_rate: f64,
         config: &TrainingConfig,
     ) -> (M, f64) {
+        self.step_together(module, gradients, learning_rate, config, &Alone)
+    }
+
+    /// The same with the sum of the gradients of all processes.
+    pub(super) fn step_together<M: Module>(
+        &mut self,
+        module: M,
+        gradients: Gradients,
+        learning_rate: f64,
+        config: &TrainingConfig,
+        workers: &dyn Workers,
+    ) -> (M, f64) {
         let mut collector = GradientCollector { path: Vec::new(), gradients, flat: BTreeMap::new() };
         module.visit(&mut collector);
+        add_up(&mut collector.flat, workers);
         let norm = norm(&collector.flat);
         if !norm.is_finite() {
             return (module, norm);
@@ -173,6 +187,21 @@ fn reshaped(data: TensorData, shape: impl Into<Shape>) -> TensorData {
 fn flat(data: TensorData) -> TensorData {
     let length = data.num_elements();
     reshaped(data, [length])
+}
+
+/// Adds up gradients over all processes, in one message.
+fn add_up(gradients: &mut BTreeMap<String, TensorData>, workers: &dyn Workers) {
+    if workers.size() == 1 {
+        return;
+    }
+    let values = |data: &TensorData| data.as_slice::<f32>().expect("gradients are f32").to_vec();
+    let mut all: Vec<f32> = gradients.values().flat_map(values).collect();
+    workers.sum_gradients(&mut all);
+    let mut rest = all.into_iter();
+    for data in gradients.values_mut() {
+        let length = data.num_elements();
+        *data = TensorData::new(rest.by_ref().take(length).collect(), [length]);
+    }
 }
 
 /// Elements summed before the partial sums are added in order: the norm does not depend on the number of threads.

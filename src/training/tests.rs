@@ -4,6 +4,7 @@ mod closure;
 mod interruption;
 mod reading;
 mod stopping;
+mod together;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,6 +16,7 @@ use simile_data::{
 };
 use tempfile::TempDir;
 
+use super::workers::Alone;
 use super::{EpochRecord, EventSource, Observer, Setup, Trained, TrainingConfig, TrainingError, train};
 use crate::Warn;
 use crate::models::{
@@ -91,7 +93,7 @@ fn autodiff() -> Device {
 const WHOLE: usize = 1_000_000;
 
 fn setup<'a>(config: &'a TrainingConfig, train: &'a EventSource, validation: &'a EventSource) -> Setup<'a> {
-    Setup { config, seed: 5, train, validation, checkpoint: None, fingerprint: "this run" }
+    Setup { config, seed: 5, train, validation, checkpoint: None, fingerprint: "this run", workers: &Alone }
 }
 
 /// An observer that does not look.

@@ -12,8 +12,10 @@ start() {
     mkdir -p "$dir"/{state,spool,log} /run/munge
     chown munge: /run/munge
     pgrep -x munged >/dev/null || runuser -u munge -- /usr/sbin/munged
-    local host cpus
+    local host cpus port
     host=$(hostname -s)
+    # Of its own: another test may run, whose jobs this one must not see.
+    port=$((20000 + 2 * (RANDOM % 5000)))
     cpus=$(nproc)
     cat > "$SLURM_CONF" <<CONF
 ClusterName=test
@@ -21,8 +23,8 @@ SlurmctldHost=$host
 AuthType=auth/munge
 SlurmUser=root
 SlurmdUser=root
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool
 SlurmctldPidFile=$dir/slurmctld.pid

@@ -15,11 +15,14 @@ fi
 # Exit code of simile when it was stopped by a signal and will go on.
 AGAIN=75
 
+# What starts simile: nothing, or for training what SETTINGS say.
+launch=()
+
 # Runs simile with signals passed on to it. Stopped before its time limit it is put back into the queue; where Slurm
 # preempts it (SIGTERM), Slurm does that, and where a user cancels it, nobody does.
 run() {
     local signal='' seen status
-    "$SIMILE" "$@" &
+    "${launch[@]}" "$SIMILE" "$@" &
     local pid=$!
     trap 'signal=USR1; kill -USR1 "$pid" 2>/dev/null || true' USR1
     trap 'signal=TERM; kill -TERM "$pid" 2>/dev/null || true' TERM
@@ -46,6 +49,7 @@ trial() {
 case $1 in
     train)
         [ -e "$RUN" ] || run prepare "$CONFIG" --out "$RUN" "${OVERRIDES[@]}"
+        launch=("${LAUNCH[@]}")
         run train "$RUN"
         ;;
     sample)

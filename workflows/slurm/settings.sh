@@ -6,6 +6,7 @@ SIMILE=simile                                   # the program
 CONFIG=configs/quickstart.toml                  # the run's configuration
 OVERRIDES=()                                    # changes to it: (--set training.epochs=5)
 RUN=runs/quickstart                             # run directory: data and model
+LAUNCH=()                                       # starts training in the tasks of TRAIN: (srun --mpi=pmix --kill-on-bad-exit); see README
 
 CONDITIONS=data/samples/photons_compact_test.parquet   # what to generate events for
 EVENTS=1000000                                  # how many

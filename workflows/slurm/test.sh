@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the workflow on a Slurm cluster of one node and checks what it promises: test.sh SIMILE
-# Needs root and the Debian packages slurm-wlm and munge. Takes about two minutes.
+# Runs the workflow on a Slurm cluster of one node and checks what it promises: test.sh SIMILE [SIMILE_WITH_MPI]
+# Needs root and the Debian packages slurm-wlm and munge. Takes about three minutes.
 set -euo pipefail
 simile=$(realpath "$1")
+with_mpi=${2:+$(realpath "$2")}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
 scratch=$(mktemp -d)
@@ -19,7 +20,7 @@ trap finish EXIT
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
 # A training many times as long as the signals take that interrupt it, on any machine.
-overrides=(--set training.epochs=12 --set model.couplings=2 --set model.width=32)
+overrides=(--set training.epochs=12 --set training.learning_rate=1e-4 --set model.couplings=2 --set model.width=32)
 
 cat > "$scratch/settings.sh" <<CONF
 source "$here/settings.sh"
@@ -61,6 +62,24 @@ ended() {
     done
     fail "job $job did not end"
 }
+# Makes a training job go back into the queue for the n-th time, and start again at once.
+requeue() {
+    local job=$1 restart=$2 attempt
+    for attempt in $(seq 300); do
+        # Within an epoch: after the first lines of this start.
+        [ "$(grep -c 'flow with' "$scratch/logs/simile-train-$job.log" 2>/dev/null)" = "$restart" ] && break
+        sleep 0.1
+    done
+    sleep 0.5
+    scancel --signal=USR1 --batch "$job"
+    for attempt in $(seq 300); do
+        grep -q "Restarts=$restart" <(scontrol show job "$job") && break
+        [ "$(state "$job")" != COMPLETED ] || fail "training ended before it could be preempted"
+        sleep 0.1
+    done
+    sleep 1
+    scontrol update JobId="$job" StartTime=now
+}
 last() { awk '{ print $NF }' <<< "$1"; }
 
 # What one process without Slurm gives.
@@ -74,22 +93,8 @@ calm=$scratch/calm
 echo '- training that is requeued at USR1 twice, then samples, merge and validation'
 chain=$("$here/submit.sh")
 train=$(awk '{ print $2 }' <<< "$chain")
-for restart in 1 2; do
-    for attempt in $(seq 300); do
-        # Within an epoch: after the first lines of this start.
-        [ "$(grep -c 'flow with' "$scratch/logs/simile-train-$train.log" 2>/dev/null)" = "$restart" ] && break
-        sleep 0.1
-    done
-    sleep 0.5
-    scancel --signal=USR1 --batch "$train"
-    for attempt in $(seq 300); do
-        grep -q "Restarts=$restart" <(scontrol show job "$train") && break
-        [ "$(state "$train")" != COMPLETED ] || fail "training ended before it could be preempted"
-        sleep 0.1
-    done
-    sleep 1
-    scontrol update JobId="$train" StartTime=now
-done
+requeue "$train" 1
+requeue "$train" 2
 ended "$(last "$chain")"
 [ "$(grep -c 'interrupted in epoch' "$scratch/logs/simile-train-$train.log")" = 2 ] || fail 'not interrupted twice'
 cmp "$calm/model/weights.safetensors" "$scratch/run/model/weights.safetensors" || fail 'the weights differ'
@@ -116,4 +121,20 @@ CONF
 ended "$(last "$("$here/scan.sh")")"
 cat "$scratch"/logs/simile-rank-*.log
 [ "$(grep -c '"name"' "$scratch/scan/ranking.json")" = 2 ] || fail 'not all trials are ranked'
+if [ -n "$with_mpi" ]; then
+    echo '- training in two tasks by MPI, requeued once'
+    cat >> "$scratch/settings.sh" <<CONF
+SIMILE=$with_mpi
+RUN=$scratch/together
+OUTPUT=$scratch/sample-together
+TRAIN=(--ntasks=2 --cpus-per-task=1 --time=10)
+LAUNCH=(srun --mpi=pmix --kill-on-bad-exit)
+CONF
+    chain=$("$here/submit.sh")
+    train=$(awk '{ print $2 }' <<< "$chain")
+    requeue "$train" 1
+    ended "$(last "$chain")"
+    [ "$(grep -c 'interrupted in epoch' "$scratch/logs/simile-train-$train.log")" = 1 ] || fail 'not interrupted once'
+    python3 "$here/../mpi/near.py" "$scratch/together" "$calm"
+fi
 echo 'all passed'

@@ -45,9 +45,9 @@ impl Observer for Killer {
 }
 
 /// Asks training to stop once so many more questions have been answered with no; counts steps.
-struct Preempted {
-    patience: Cell<usize>,
-    steps: usize,
+pub(super) struct Preempted {
+    pub(super) patience: Cell<usize>,
+    pub(super) steps: usize,
 }
 
 impl Warn for Preempted {

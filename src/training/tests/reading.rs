@@ -108,7 +108,9 @@ fn a_weight_of_two_is_an_event_twice() {
         let batch = batches(sample.source(WHOLE).in_order(5, 1000)).remove(0);
         let mut rng = random::stream(1, "test/loss", 0);
         let step = crate::models::Step { number: 0, epoch: 1 };
-        flow.loss(&to_tensors(&batch, &autodiff()), step, &mut rng).value.into_scalar::<f32>()
+        flow.loss(&to_tensors(&batch, 0..batch.rows.len(), &autodiff()), step, &mut rng)
+            .value
+            .into_scalar::<f32>()
     };
     let [weighted, repeated] = [loss(&weighted), loss(&repeated)];
     assert!((weighted - repeated).abs() < 1e-6, "weighted {weighted}, repeated {repeated}");
