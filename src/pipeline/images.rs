@@ -4,9 +4,11 @@ use burn::tensor::Device;
 use ndarray::{Array2, Axis};
 use simile_data::{DataError, Dataset};
 use simile_validation::images::{
-    Classified, ClassifiedSample, ImageMetrics, NearestImages, classified_metrics, nearest_metrics,
-    side_lengths,
+    Classified, ClassifiedMetrics, ClassifiedSample, ImageMetrics, NearestImages, classified_metrics,
+    nearest_metrics, side_lengths,
 };
+use simile_validation::metrics::DistanceMetrics;
+use simile_validation::plots::format::with_error;
 
 use super::PipelineError;
 use crate::models::{ImageClassifier, ImageClassifierError};
@@ -129,6 +131,20 @@ fn classes_of(
         labels.map(|labels| labels.into_iter().map(class).collect::<Result<Vec<_>, _>>()).transpose()
     });
     Ok([reference?, candidate?])
+}
+
+/// What the classifier found, in a line.
+pub(super) fn summary(found: &ClassifiedMetrics) -> String {
+    let with_floor = |figure: &DistanceMetrics| {
+        let (value, floor) =
+            (with_error(figure.value, figure.error), with_error(figure.floor, figure.floor_error));
+        format!("{value}, truth against truth {floor}")
+    };
+    let distance = format!("Fréchet distance of images {}", with_floor(&found.fid_lenet));
+    match &found.accuracy {
+        Some(accuracy) => format!("class accuracy {}; {distance}", with_floor(accuracy)),
+        None => distance,
+    }
 }
 
 impl Images {

@@ -6,11 +6,10 @@ use simile_validation::c2st::{ClassifierError, Labelled, Scorer, TwoSampleClassi
 use simile_validation::metrics::KlMetrics;
 use simile_validation::{ValidateOptions, Validation, write_weights};
 
-use super::images::{Images, Source};
+use super::images::{self, Images, Source};
 use super::{
     Observer, PipelineError, RunDirectory, create_parent, divergence, gallery, latents, nested, prepare,
 };
-use crate::files;
 use crate::models::MlpClassifier;
 use crate::models::bundle::Bundle;
 
@@ -26,7 +25,7 @@ pub(super) fn validate(
     let mut options = options(run, ["reference", "surrogate"])?;
     options.kl = divergence::kl(run, &bundle, &reference, device)?;
     options.events = nested::compare(run)?;
-    let images = images(run, &reference, &candidate, device)?;
+    let images = read_images(run, &reference, &candidate, device)?;
     options.images = images.as_ref().map(|images| images.metrics(options.seed)).transpose()?;
     let classifier = MlpClassifier::new(config.classifier.clone(), device.clone());
     let classifier: &dyn TwoSampleClassifier = &classifier;
@@ -34,11 +33,15 @@ pub(super) fn validate(
     let progress = |message: &str| observer.borrow_mut().message(message);
     let Validation { metrics, weights } =
         simile_validation::validate(&reference, &candidate, &options, Some(classifier), &progress)?;
+    if let Some(found) = metrics.images.as_ref().and_then(|images| images.classified.as_ref()) {
+        progress(&images::summary(found));
+    }
     create_parent(&run.metrics())?;
     write_weights(&weights, &run.weights())?;
     if let Some(images) = &images {
         let figures = gallery::figures(run, &bundle, images, &reference, device)?;
-        files::write_json(&run.images(), &figures)?;
+        let figures = serde_json::to_string(&figures).expect("images are representable in JSON");
+        simile_data::write_file(run.images(), figures)?;
     }
     if let Some(map) = latents::latent_map(run, &bundle, &reference, device)? {
         let map = serde_json::to_string(&map).expect("numbers are representable in JSON");
@@ -64,14 +67,14 @@ pub(super) fn rehearse(run: &RunDirectory, observer: &mut dyn Observer) -> Resul
         }
     }
     options.events = nested::rehearse(run)?;
-    let images = images(run, &test, &test, &Device::flex())?;
+    let images = read_images(run, &test, &test, &Device::flex())?;
     options.images = images.map(|images| images.metrics(options.seed)).transpose()?;
     simile_validation::validate(&test, &test, &options, Some(&Undecided), &|_| ())?;
     Ok(())
 }
 
 /// The images of both samples, where events are images.
-fn images(
+fn read_images(
     run: &RunDirectory,
     reference: &Dataset,
     candidate: &Dataset,

@@ -1,6 +1,6 @@
 //! Sheets that need no latent space.
 
-use ndarray::{Axis, s};
+use ndarray::{Array2, Axis, s};
 use simile_validation::plots::format::{count, significant};
 use simile_validation::plots::{ImageBlock, ImageRow, ImageSheet, MEMORISATION};
 
@@ -17,6 +17,8 @@ const OF_CLASS: usize = 10;
 const MOST_CLASSES: usize = 12;
 /// Rows and columns of ways from noise to image.
 const PATHS: [usize; 2] = [8, 10];
+/// Generated images shown with their nearest training images, twice.
+const PAIRS: usize = 12;
 /// Columns of reconstructions, and how many rows of them.
 const RECONSTRUCTIONS: [usize; 2] = [12, 3];
 
@@ -117,28 +119,31 @@ impl Gallery<'_> {
         let search = &self.images.nearest.as_ref()?[1];
         let distances = search.distances();
         let mut order: Vec<usize> = (0..distances.len()).collect();
-        let first: Vec<usize> = order[..order.len().min(GRID)].to_vec();
+        let first = order[..order.len().min(PAIRS)].to_vec();
         order.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]));
-        let closest: Vec<usize> = order[..order.len().min(GRID)].to_vec();
-        let block = |heading: String, images: &[usize]| ImageBlock {
-            heading,
-            columns: images.iter().map(|&image| significant(f64::from(distances[image]), 3)).collect(),
-            rows: [("generated", &search.images), ("training", &search.nearest)]
-                .map(|(label, pixels)| self.row(label, pixels.select(Axis(0), images).view()))
-                .into(),
+        let closest = &order[..order.len().min(PAIRS)];
+        let row = |label: &str, pixels: &Array2<f32>, images: &[usize]| {
+            self.row(label, pixels.select(Axis(0), images).view())
         };
-        let blocks = vec![
-            block("The first generated images".into(), &first),
-            block(format!("The nearest of {} to a training image", count(distances.len())), &closest),
+        let mut rows = vec![
+            row("generated", &search.images, &first),
+            row("training", &search.nearest, &first),
+            row("closest generated", &search.images, closest),
+            row("training", &search.nearest, closest),
         ];
+        rows[2].apart = true;
+        let [smallest, median] =
+            [0, order.len() / 2].map(|place| significant(distances[order[place]].into(), 3));
         Some(ImageSheet {
             name: "images_nearest".into(),
             title: "Nearest training images".into(),
-            caption: "Generated images above the training image with the smallest distance in pixels, which stands above both. A model \
-                      that copies would show pairs of twins."
-                .into(),
+            caption: format!(
+                "Generated images above the training image with the smallest distance in pixels: the first ones, and those of {} with the \
+                 smallest distances. These begin at {smallest}; half of all are above {median}. A model that copies would show twins.",
+                count(distances.len())
+            ),
             section: MEMORISATION.into(),
-            blocks,
+            blocks: vec![ImageBlock { rows, ..ImageBlock::default() }],
         })
     }
 

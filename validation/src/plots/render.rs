@@ -193,9 +193,7 @@ impl Surface for Raster<'_> {
             let corner = (left + (index % width) as f64 * pixel, top + (index / width) as f64 * pixel);
             let (x, y) = scaled(corner, RASTER);
             let (right, bottom) = scaled((corner.0 + pixel, corner.1 + pixel), RASTER);
-            // Rectangles include their last row and column.
-            let color = style([255 - level; 3]);
-            in_memory(self.0.draw_rect((x, y), (right - 1, bottom - 1), &color, true));
+            in_memory(self.0.draw_rect((x, y), (right, bottom), &style([255 - level; 3]), true));
         }
     }
 
