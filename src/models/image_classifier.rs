@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use simile_data::{DataError, Dataset, random};
-use simile_validation::images::{Classified, side_lengths};
+use simile_validation::images::{Classified, accuracy, side_lengths};
 use simile_validation::metrics::Share;
 use simile_validation::plots::format::with_error;
 use thiserror::Error;
@@ -342,15 +342,10 @@ impl ImageClassifier {
         let images = self.manifest.columns.read(test)?;
         let truth = self.manifest.classes(&images, test)?;
         let found = self.classify(images.pixels.view()).classes;
-        let right = |class: Option<usize>| {
-            let of_class =
-                truth.iter().zip(&found).filter(|(truth, _)| class.is_none_or(|class| **truth == class));
-            let (right, wrong): (Vec<_>, Vec<_>) = of_class.partition(|(truth, found)| truth == found);
-            Share::of(right.len(), right.len() + wrong.len())
-        };
-        let classes = (0..self.manifest.labels.len()).map(|class| right(Some(class))).collect();
+        let classes = 0..self.manifest.labels.len();
         let manifest = &mut self.manifest;
-        (manifest.accuracy, manifest.class_accuracy) = (right(None), classes);
+        manifest.accuracy = accuracy(&truth, &found, None);
+        manifest.class_accuracy = classes.map(|class| accuracy(&truth, &found, Some(class))).collect();
         manifest.test_images = truth.len();
         Ok(())
     }

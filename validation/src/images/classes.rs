@@ -12,7 +12,7 @@ use super::frechet::frechet;
 use crate::compare::FLOOR_SPLITS;
 use crate::error::ValidationError;
 use crate::metrics::{DistanceMetrics, Estimate, NeighbourMetrics, Share};
-use crate::multivariate::neighbourhoods;
+use crate::multivariate::{mean, neighbourhoods};
 use crate::statistics::Grouping;
 
 /// One sample, classified.
@@ -102,14 +102,16 @@ fn with_floor(value: Estimate, floor: Estimate) -> DistanceMetrics {
 }
 
 impl ClassifiedSample<'_> {
-    /// Part of the images of a class, or of all, that the classifier finds in it.
     fn accuracy(&self, class: Option<usize>) -> Option<Share> {
-        let pairs = self.truth?.iter().zip(&self.found.classes);
-        let (right, wrong): (Vec<_>, Vec<_>) = pairs
-            .filter(|(truth, _)| class.is_none_or(|class| **truth == class))
-            .partition(|(truth, found)| truth == found);
-        Some(Share::of(right.len(), right.len() + wrong.len()))
+        Some(accuracy(self.truth?, &self.found.classes, class))
     }
+}
+
+/// Part of the images of a class, or of all, that a classifier finds in it.
+pub fn accuracy(truth: &[usize], found: &[usize], class: Option<usize>) -> Share {
+    let pairs = truth.iter().zip(found).filter(|(truth, _)| class.is_none_or(|class| **truth == class));
+    let (right, wrong): (Vec<_>, Vec<_>) = pairs.partition(|(truth, found)| truth == found);
+    Share::of(right.len(), right.len() + wrong.len())
 }
 
 fn counts(classes: &[usize], number: usize) -> Vec<usize> {
@@ -155,11 +157,7 @@ fn smallest_shares_of_halves(classes: &[usize], number: usize, seed: u64) -> Est
         });
         smallest_share(&one, &other).value
     });
-    let smallest: Vec<f64> = smallest.collect();
-    let n = smallest.len() as f64;
-    let mean = smallest.iter().sum::<f64>() / n;
-    let variance = smallest.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    Estimate { value: mean, error: (variance / n).sqrt() }
+    mean(smallest.collect())
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ mod tests {
         assert!(excess < 4.0 * found.error.hypot(found.floor_error), "{found:?}");
         // Equal samples in halves that were not generated for the same conditions: no more alike than halves of one.
         let same = frechet(&sample(2000, 0.0, 1), &sample(2000, 0.0, 1), 3).expect("finite");
-        assert!((same.value - same.floor).abs() < 1e-12, "{same:?}");
+        assert!((same.value - same.floor).abs() < 1e-9, "{same:?}");
     }
 
     /// The distance is the square of the shift, whose error is 2·δ·√(2/n).

@@ -10,7 +10,7 @@ mod observables;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-pub use self::classes::{ClassMetrics, ClassifiedMetrics, ClassifiedSample, classified_metrics};
+pub use self::classes::{ClassMetrics, ClassifiedMetrics, ClassifiedSample, accuracy, classified_metrics};
 pub use self::nearest::{NearestImages, NearestMetrics, nearest_metrics};
 pub(crate) use self::observables::image_features;
 

@@ -9,6 +9,7 @@ use linfa_linalg::LinalgError;
 use ndarray::{Array2, Axis};
 
 pub(crate) use self::gaussian::Gaussian;
+pub(crate) use self::neighbours::mean;
 use crate::metrics::{DistanceMetrics, NeighbourMetrics};
 
 /// Fewest events of which halves still have covariances.
