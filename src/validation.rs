@@ -15,7 +15,7 @@ use simile_validation::{
 use crate::config::ConfigError;
 use crate::models::ClassifierConfig;
 
-/// The `[validation.images]` table: events are grey images.
+/// The `[validation.images]` table: events are grey images. They count alike, whatever their weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImagesConfig {

@@ -25,6 +25,8 @@ const TRAVERSAL: usize = 9;
 const QUANTILES: [f64; 2] = [0.05, 0.95];
 /// Latent spaces with more dimensions have none that matters much.
 const MOST_LATENTS: usize = 128;
+/// Fewer events of one condition tell too little about its latents.
+const FEWEST: usize = 20;
 /// Latents at which the use of every dimension is measured.
 const PROBES: usize = 16;
 
@@ -97,9 +99,10 @@ impl Gallery<'_> {
         if !(2..=MOST_LATENTS).contains(&width) {
             return Ok(None);
         }
-        let (mean, spread) = self.latent_moments()?;
-        let [first, second] = self.most_used(&spread)?;
-        let blocks = self.different_conditions()?.into_iter().map(|event| {
+        let [first, second] = self.most_used(&self.latent_moments(&self.test)?.1)?;
+        let blocks = self.different_conditions()?.into_iter().map(|alike| {
+            let event = alike[0];
+            let (mean, spread) = self.latent_moments(&self.events(alike))?;
             let events = self.events(std::iter::repeat_n(event, TRAVERSAL * TRAVERSAL));
             let latents = Array2::from_shape_fn((TRAVERSAL * TRAVERSAL, width), |(place, latent)| {
                 let scale = match latent {
@@ -129,7 +132,8 @@ impl Gallery<'_> {
             title: "Two latent dimensions".into(),
             caption: format!(
                 "Images for quantiles of latent dimensions {} (to the right) and {} (upwards), which of {width} change images most, \
-                 with all others at their mean.",
+                 with all others at their mean, of test images \
+                 with the same condition where there are such.",
                 first + 1,
                 second + 1
             ),
@@ -138,10 +142,10 @@ impl Gallery<'_> {
         }))
     }
 
-    /// Mean and standard deviation of every latent dimension: those of test events, or of the noise.
-    fn latent_moments(&self) -> Result<(Array1<f32>, Array1<f32>), PipelineError> {
+    /// Mean and standard deviation of every latent dimension: those of events, or of the noise.
+    fn latent_moments(&self, events: &Events) -> Result<(Array1<f32>, Array1<f32>), PipelineError> {
         let width = self.bundle.generator.latent_width();
-        Ok(match self.latents(&self.test, 4)? {
+        Ok(match self.latents(events, 4)? {
             Some(latents) => {
                 let latents = matrix(latents);
                 (latents.mean_axis(Axis(0)).expect("there are test events"), latents.std_axis(Axis(0), 0.0))
@@ -171,11 +175,18 @@ impl Gallery<'_> {
         Ok([order[0], order[1]])
     }
 
-    /// The first test event, and the first with another condition, if there is one.
-    fn different_conditions(&self) -> Result<Vec<usize>, PipelineError> {
+    /// Test events with the condition of the first, and those with the first other condition, if there is one. Where conditions
+    /// seldom repeat, both are followed by all events.
+    fn different_conditions(&self) -> Result<Vec<Vec<usize>>, PipelineError> {
         let conditions = self.bundle.preprocessing.condition(&self.test)?;
-        let other = (1..self.test.len()).find(|&event| conditions.row(event) != conditions.row(0));
-        Ok(std::iter::once(0).chain(other).collect())
+        let all = 0..self.test.len();
+        let other = all.clone().find(|&event| conditions.row(event) != conditions.row(0));
+        let alike = |event: usize| {
+            let alike = all.clone().filter(|&other| conditions.row(other) == conditions.row(event));
+            let alike: Vec<usize> = alike.collect();
+            if alike.len() < FEWEST { std::iter::once(event).chain(all.clone()).collect() } else { alike }
+        };
+        Ok(std::iter::once(0).chain(other).map(alike).collect())
     }
 
     /// Latents of test images in a plane, coloured by class; none without classes or a way back to the latent space.
