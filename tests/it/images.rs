@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, UInt8Array};
+use arrow::array::{ArrayRef, FixedSizeListArray, UInt8Array};
 use arrow::datatypes::UInt8Type;
 use rand::Rng;
 use simile_data::random;
@@ -38,12 +38,8 @@ fn shapes(path: &Path, n: usize, seed: u64) {
     }
     let rows = images.into_iter().map(|image| Some(image.into_iter().map(Some)));
     let images = FixedSizeListArray::from_iter_primitive::<UInt8Type, _, _>(rows, (height * width) as i32);
-    let labels: [ArrayRef; 2] = [
-        Arc::new(UInt8Array::from(labels.clone())),
-        Arc::new(Float32Array::from_iter_values(labels.iter().map(|&l| l.into()))),
-    ];
-    let [label, number] = labels;
-    write(path, vec![("pixels", Arc::new(images)), ("kind", label), ("number", number)]);
+    let columns: [ArrayRef; 2] = [Arc::new(images), Arc::new(UInt8Array::from(labels))];
+    write(path, ["pixels", "kind"].into_iter().zip(columns).collect());
 }
 
 /// Training and test images and a classifier; for reading only.
@@ -277,9 +273,13 @@ fn a_classifier_that_does_not_fit_stops_the_run_before_training() {
     let misspelt = "label = \"kind\"\n[[validation.gates]]\nmetric = \"images.accuracy\"\nmin = 0.9";
     std::fs::write(&path, config(folder, model, misspelt)).unwrap();
     refuse(scratch.path(), &["run", &text(&path), "--out", &run], &["images.accuracy", "no such figure"]);
-    let unknown = format!("label = \"number\"\nclassifier = \"{}\"", text(folder.join("classifier")));
+    let unknown = format!("label = \"other\"\nclassifier = \"{}\"", text(folder.join("classifier")));
     let foreign = config(folder, model, &unknown)
-        .replace("target = [\"pixels\"]", "target = [\"pixels\"]\nderived = { number = \"kind + 1\" }");
+        .replace("target = [\"pixels\"]", "target = [\"pixels\"]\nderived = { other = \"kind + 1\" }");
     std::fs::write(&path, foreign).unwrap();
-    refuse(scratch.path(), &["run", &text(&path), "--out", &run], &["label 2", "classifier of images"]);
+    refuse(
+        scratch.path(),
+        &["run", &text(&path), "--out", &run],
+        &["`other` has the label", "classifier of images"],
+    );
 }
