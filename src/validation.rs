@@ -8,12 +8,32 @@ use simile_data::DataConfig;
 use simile_data::preprocessing::{PreprocessingConfig, Step};
 use simile_validation::c2st::C2stOptions;
 use simile_validation::{
-    BinningRule, DEFAULT_PERMUTATIONS, GateError, GateRule, ModesOptions, ObservableSet, ValidateOptions,
-    read_gates,
+    BinningRule, DEFAULT_PERMUTATIONS, GateError, GateRule, ImageColumn, ModesOptions, ObservableSet,
+    ValidateOptions, read_gates,
 };
 
 use crate::config::ConfigError;
 use crate::models::ClassifierConfig;
+
+/// The `[validation.images]` table: events are grey images. They count alike, whatever their weights.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImagesConfig {
+    /// Column of the images, lists of pixels row by row; in a run the first target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Height and width; by default images are square.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    /// Column of the labels. Where it is a condition, images should be of the class that was asked for: gate
+    /// `images.accuracy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Folder of a classifier made by `simile classify`, for the gates `images.accuracy`, `images.smallest_share`,
+    /// `images.fid_lenet` and others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<PathBuf>,
+}
 
 /// How generated events are compared with the reference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +76,9 @@ pub struct ValidationConfig {
     /// Modes of the reference to be looked for in the candidate: gates `modes.recovered` and `modes.outside`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modes: Option<ModesOptions>,
+    /// Images among the compared columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImagesConfig>,
     /// Events read from each sample at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_events: Option<usize>,
@@ -70,6 +93,24 @@ pub struct ValidationConfig {
     pub c2st: C2stOptions,
     /// The neural two-sample classifier.
     pub classifier: ClassifierConfig,
+}
+
+impl ImagesConfig {
+    fn image_column(&self) -> Option<ImageColumn> {
+        Some(ImageColumn { name: self.column.clone()?, size: self.size })
+    }
+
+    /// Checks ranges.
+    fn check(&self) -> Result<(), ConfigError> {
+        match self.size {
+            Some(size) if size.contains(&0) => Err(ConfigError::value(
+                "validation.images.size",
+                format!("{size:?}"),
+                "height and width in pixels",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for ValidationConfig {
@@ -88,6 +129,7 @@ impl Default for ValidationConfig {
             binning: BinningRule::default(),
             permutations: DEFAULT_PERMUTATIONS,
             modes: None,
+            images: None,
             max_events: None,
             log_density: None,
             time_column: Some("sim_seconds".into()),
@@ -109,6 +151,9 @@ impl ValidationConfig {
                 let expected = "centres with one coordinate for every column, and a positive radius";
                 ConfigError::value("validation.modes", error, expected)
             })?;
+        }
+        if let Some(images) = &self.images {
+            images.check()?;
         }
         self.classifier.check()
     }
@@ -147,9 +192,13 @@ impl ValidationConfig {
                 self.threshold_mev.get_or_insert(*threshold_mev);
             }
         }
+        if let Some(images) = &mut self.images {
+            images.column.get_or_insert_with(|| data.target.first().cloned().unwrap_or_default());
+        }
         if self.columns.is_empty() {
-            let is_voxels = |column: &&String| self.voxels.as_ref() == Some(*column);
-            self.columns = data.target.iter().filter(|column| !is_voxels(column)).cloned().collect();
+            let image = self.images.as_ref().and_then(|images| images.column.as_ref());
+            let is_apart = |column: &&String| [&self.voxels.as_ref(), &image].contains(&&Some(*column));
+            self.columns = data.target.iter().filter(|column| !is_apart(column)).cloned().collect();
         }
         if self.conditions.is_empty() {
             self.conditions.clone_from(&data.condition);
@@ -190,6 +239,8 @@ impl ValidationConfig {
         let compared = compared.chain(self.incident.iter().map(|column| ("incident", column)));
         let modes = self.modes.iter().flat_map(|modes| &modes.columns);
         let compared = compared.chain(modes.map(|column| ("modes.columns", column)));
+        let image = self.images.iter().filter_map(|images| images.column.as_ref());
+        let compared = compared.chain(image.map(|column| ("images.column", column)));
         let mut compared = compared.chain(self.voxels.iter().map(|column| ("voxels", column)));
         if let Some((key, column)) = compared.find(|(_, column)| !generated.contains(column)) {
             let names: Vec<&str> = generated.iter().map(|name| name.as_str()).collect();
@@ -214,6 +265,7 @@ impl ValidationConfig {
         Ok(ValidateOptions {
             incident: self.incident.clone(),
             voxels: self.voxels.clone(),
+            image: self.images.as_ref().and_then(ImagesConfig::image_column),
             columns: self.columns.clone(),
             conditions: self.conditions.clone(),
             weight: self.weight.clone(),
@@ -225,6 +277,7 @@ impl ValidationConfig {
             modes: self.modes.clone(),
             kl: None,
             events: None,
+            images: None,
             c2st: self.c2st,
             max_events: self.max_events,
             seed,

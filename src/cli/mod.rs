@@ -4,6 +4,7 @@
 //! to standard error.
 
 mod bench;
+mod classify;
 mod compare;
 mod completions;
 mod config;
@@ -64,6 +65,7 @@ enum Command {
     Fill(fill::Fill),
     Reconstruct(reconstruct::Reconstruct),
     Simulate(simulate::Simulate),
+    Classify(classify::Classify),
     #[cfg(feature = "hdf5")]
     Import(import::Import),
     Validate(validate::Validate),
@@ -123,6 +125,7 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Fill(command) => command.run(common),
         Command::Reconstruct(command) => command.run(common),
         Command::Simulate(command) => command.run(common),
+        Command::Classify(command) => command.run(common),
         #[cfg(feature = "hdf5")]
         Command::Import(command) => command.run(common),
         Command::Validate(command) => command.run(common),

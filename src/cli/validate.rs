@@ -17,6 +17,7 @@ use super::stage::{print_gates, run_stage};
 use crate::files::PendingFolder;
 use crate::models::MlpClassifier;
 use crate::pipeline::Stage;
+use crate::pipeline::images::Source;
 use crate::validation::ValidationConfig;
 
 /// Compare generated events with the reference: those of a run, or any two samples
@@ -101,12 +102,19 @@ impl Samples {
         let mut config = self.config()?;
         let reference = Dataset::open(&self.reference)?;
         let candidate = Dataset::open(&self.candidate)?;
-        if config.columns.is_empty() && config.voxels.is_none() {
+        if config.columns.is_empty() && config.voxels.is_none() && config.images.is_none() {
             let chosen = choose_columns(&mut config, [&reference, &candidate])?;
             common.terminal().message(&chosen);
         }
-        let options = config.options(self.seed, ["reference", "candidate"])?;
-        let classifier = MlpClassifier::new(config.classifier.clone(), common.device()?);
+        let mut options = config.options(self.seed, ["reference", "candidate"])?;
+        let device = common.device()?;
+        if let Some(images) = config.images.as_ref().filter(|images| images.column.is_some()) {
+            let is_conditional = images.label.as_ref().is_some_and(|label| candidate.field(label).is_ok());
+            let samples = [&reference, &candidate];
+            let source = Source { config: images, samples, is_conditional, max_events: config.max_events };
+            options.images = Some(source.read(&device)?.metrics(self.seed)?);
+        }
+        let classifier = MlpClassifier::new(config.classifier.clone(), device);
         let classifier: Option<&dyn TwoSampleClassifier> =
             if self.no_classifier { None } else { Some(&classifier) };
         let terminal = RefCell::new(common.terminal());
@@ -117,7 +125,7 @@ impl Samples {
         let folder = PendingFolder::create(output)?;
         metrics.write(&folder.path().join("metrics.json"))?;
         write_weights(&weights, &folder.path().join("weights.parquet"))?;
-        let figures = write_plots(&metrics, None, None, &folder.path().join("plots"))?;
+        let figures = write_plots(&metrics, None, None, None, &folder.path().join("plots"))?;
         let context = ReportContext {
             title: "Comparison of two samples".into(),
             subtitle: format!("{} against {}", self.candidate.join(", "), self.reference.join(", ")),

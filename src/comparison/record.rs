@@ -23,6 +23,9 @@ pub struct RunRecord {
     pub response: Option<DeviationRecord>,
     /// Largest deviation of the resolution σ/E; for showers
     pub resolution: Option<DeviationRecord>,
+    /// What a classifier finds in images; where events are images
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageRecord>,
     /// Separation power, mean over all features
     pub separation_power: Floored,
     /// Number of trainable weights
@@ -70,6 +73,18 @@ pub struct DeviationRecord {
     pub limit: Option<f64>,
 }
 
+/// What a classifier finds in images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRecord {
+    /// Fréchet distance of the features
+    pub fid: Estimate,
+    /// The same for truth against truth
+    pub floor: Estimate,
+    /// Part of the images in the class that was asked for; for conditional models
+    pub accuracy: Option<Estimate>,
+}
+
 /// How many gates passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +118,7 @@ impl RunRecord {
             classifiers: classifiers(&metrics),
             response: deviation(&metrics, "response.mean_deviation", |bin| bin.mean_deviation),
             resolution: deviation(&metrics, "response.resolution_deviation", |bin| bin.resolution_deviation),
+            images: images(&metrics),
             separation_power: separation_power(&metrics),
             parameters: manifest.parameters,
             training_events: manifest.training.events,
@@ -139,6 +155,16 @@ fn deviation(metrics: &Metrics, gate: &str, of: fn(&ResponseBin) -> Estimate) ->
         deviation: of(bin),
         energy_mev: [bin.energy_low, bin.energy_high],
         limit: limits.map(|one| one.limit).min_by(f64::total_cmp),
+    })
+}
+
+fn images(metrics: &Metrics) -> Option<ImageRecord> {
+    let found = metrics.images.as_ref()?.classified.as_ref()?;
+    let fid = found.fid_lenet;
+    Some(ImageRecord {
+        fid: Estimate { value: fid.value, error: fid.error },
+        floor: Estimate { value: fid.floor, error: fid.floor_error },
+        accuracy: found.accuracy.map(|accuracy| Estimate { value: accuracy.value, error: accuracy.error }),
     })
 }
 

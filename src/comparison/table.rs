@@ -99,6 +99,7 @@ impl Comparison {
         }
         columns.extend(self.deviations("response %", |run| run.response.as_ref()));
         columns.extend(self.deviations("σ/E %", |run| run.resolution.as_ref()));
+        columns.extend(self.images());
         let floors: f64 = self.runs.iter().map(|run| run.separation_power.floor).sum();
         let floor = significant(floors / self.runs.len() as f64, 2);
         columns
@@ -128,6 +129,19 @@ impl Comparison {
     fn below(&self, heading: &str, cell: impl Fn(&RunRecord) -> String) -> Below {
         let Column { heading, cells, .. } = self.column(heading, "", cell);
         Below { heading, cells }
+    }
+
+    /// Fréchet distance and class accuracy of images; none where no run has them.
+    fn images(&self) -> Option<Column> {
+        let floor = self.runs.iter().find_map(|run| Some(estimate(run.images?.floor)))?;
+        let mut column = self.column("FID LeNet", &floor, |run| {
+            run.images.map_or(NOTHING.into(), |images| estimate(images.fid))
+        });
+        let percent = |Estimate { value, error }: Estimate| with_error(100.0 * value, 100.0 * error);
+        column.below = Some(self.below("right class %", |run| {
+            run.images.and_then(|images| images.accuracy).map_or(String::new(), percent)
+        }));
+        Some(column)
     }
 
     /// A deviation in per cent and the bin of its energy; none where no run has it.

@@ -34,6 +34,7 @@ fn run(name: &str) -> RunRecord {
         classifiers: vec![classifier("voxels", 0.517, 0.486), classifier("observables", 0.542, 0.507)],
         response: Some(deviation(-0.0025, [500.0, 1600.0])),
         resolution: Some(deviation(0.07, [31_000.0, 50_000.0])),
+        images: None,
         separation_power: Floored { value: 0.00213, floor: 0.00181 },
         parameters: 1_234_567,
         training_events: 13_532,
@@ -90,6 +91,21 @@ fn runs_without_showers_have_no_columns_of_response() {
     assert!(!text.contains("response") && !text.contains("GeV") && !text.contains("speed-up"), "{text}");
     assert!(text.contains("none"), "{text}");
     assert!(comparison(vec![bare, run("showers")]).text().contains("response"));
+}
+
+#[test]
+fn runs_of_images_show_what_a_classifier_finds() {
+    let found = ImageRecord {
+        fid: estimate(8.31, 0.22),
+        floor: estimate(2.09, 0.11),
+        accuracy: Some(estimate(0.974, 0.0016)),
+    };
+    let markdown =
+        comparison(vec![RunRecord { images: Some(found), ..run("digits") }, run("showers")]).markdown();
+    let rows: Vec<&str> = markdown.lines().filter(|line| line.starts_with('|')).collect();
+    assert!(rows[0].contains("| FID LeNet | right class % |"), "{markdown}");
+    assert!(rows[2].contains("| 8.31 ± 0.22 | 97.40 ± 0.16 |") && rows[3].contains("| – |  |"), "{markdown}");
+    assert!(rows[4].contains("| 2.09 ± 0.11 |"), "{markdown}");
 }
 
 #[test]

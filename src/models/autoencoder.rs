@@ -260,4 +260,23 @@ impl Surrogate for Autoencoder {
     fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {
         Some(self.encode(target, condition))
     }
+
+    fn latent_width(&self) -> usize {
+        self.mixture.noise_width() - 1
+    }
+
+    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.decode(latent, condition)
+    }
+
+    fn reconstruct(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<[Tensor<2>; 2]> {
+        let input = self.corrupt(target, rng);
+        let code = self.encode(input.clone(), condition.clone());
+        Some([input, self.decode(code, condition)])
+    }
 }

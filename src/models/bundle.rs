@@ -137,6 +137,26 @@ pub trait Generator: Send + Sync {
     /// See [`Surrogate::generate`].
     fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
 
+    /// See [`Surrogate::latent`].
+    fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>>;
+
+    /// See [`Surrogate::latent_width`].
+    fn latent_width(&self) -> usize;
+
+    /// See [`Surrogate::decode`].
+    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
+
+    /// See [`Surrogate::reconstruct`].
+    fn reconstruct(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<[Tensor<2>; 2]>;
+
+    /// See [`Surrogate::trajectory`].
+    fn trajectory(&self, noise: Tensor<2>, condition: Tensor<2>) -> Option<Vec<Tensor<2>>>;
+
     /// See [`Surrogate::log_prob`].
     fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>>;
 }
@@ -152,6 +172,31 @@ impl<M: Surrogate + Send + Sync> Generator for M {
 
     fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         Surrogate::generate(self, noise, condition)
+    }
+
+    fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {
+        Surrogate::latent(self, target, condition)
+    }
+
+    fn latent_width(&self) -> usize {
+        Surrogate::latent_width(self)
+    }
+
+    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        Surrogate::decode(self, latent, condition)
+    }
+
+    fn reconstruct(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<[Tensor<2>; 2]> {
+        Surrogate::reconstruct(self, target, condition, rng)
+    }
+
+    fn trajectory(&self, noise: Tensor<2>, condition: Tensor<2>) -> Option<Vec<Tensor<2>>> {
+        Surrogate::trajectory(self, noise, condition)
     }
 
     fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>> {

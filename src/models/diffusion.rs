@@ -116,6 +116,15 @@ impl Diffusion {
         }
     }
 
+    /// From x at one time to x at another.
+    fn step(&self, x: Tensor<2>, condition: &Tensor<2>, [from, to]: [f64; 2]) -> Tensor<2> {
+        let (rows, device) = (x.dims()[0], x.device());
+        let at = |time| Tensor::full([rows, 1], time, &device);
+        let Prediction { data, noise } = self.predict(x, at(from), condition.clone());
+        let [signal, rest] = signal_and_noise(at(to));
+        data * signal + noise * rest
+    }
+
     fn times(&self) -> impl Iterator<Item = [f64; 2]> + use<> {
         let steps = self.steps as f64;
         (0..self.steps).map(move |i| [i, i + 1].map(|i| 1.0 - i as f64 / steps))
@@ -145,11 +154,14 @@ impl Surrogate for Diffusion {
     }
 
     fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let at = |time| Tensor::full([noise.dims()[0], 1], time, &noise.device());
-        self.times().fold(noise.clone(), |x, [from, to]| {
-            let Prediction { data, noise } = self.predict(x, at(from), condition.clone());
-            let [signal, rest] = signal_and_noise(at(to));
-            data * signal + noise * rest
-        })
+        self.times().fold(noise, |x, times| self.step(x, &condition, times))
+    }
+
+    fn trajectory(&self, noise: Tensor<2>, condition: Tensor<2>) -> Option<Vec<Tensor<2>>> {
+        let mut path = vec![noise];
+        for times in self.times() {
+            path.push(self.step(path[path.len() - 1].clone(), &condition, times));
+        }
+        Some(path)
     }
 }

@@ -158,6 +158,15 @@ impl Flow {
     }
 }
 
+impl Flow {
+    /// The features behind the first `couplings`, without the mixing of these: every feature stands where it does in the
+    /// target.
+    fn unmixed(&self, state: &Tensor<2>, couplings: usize) -> Tensor<2> {
+        let features = state.clone().narrow(1, 0, self.features);
+        self.couplings[..couplings].iter().rev().fold(features, |x, coupling| coupling.unmix(x))
+    }
+}
+
 /// log N(z; 0, 1) of every row, `[batch, 1]`.
 pub(super) fn log_standard_normal(z: Tensor<2>) -> Tensor<2> {
     let features = z.dims()[1] as f64;
@@ -189,6 +198,16 @@ impl Surrogate for Flow {
 
     fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {
         Some(self.forward(target, condition).0)
+    }
+
+    fn trajectory(&self, noise: Tensor<2>, condition: Tensor<2>) -> Option<Vec<Tensor<2>>> {
+        let mut state = with_zero(noise);
+        let mut path = vec![self.unmixed(&state, self.couplings.len())];
+        for (index, coupling) in self.couplings.iter().enumerate().rev() {
+            state = coupling.inverse(state, condition.clone());
+            path.push(self.unmixed(&state, index));
+        }
+        Some(path)
     }
 
     fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, _: &mut ChaCha8Rng) -> Option<Tensor<2>> {

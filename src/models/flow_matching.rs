@@ -80,19 +80,29 @@ impl FlowMatching {
         gaussian + self.network.forward(x / width.clone(), time, condition) / width
     }
 
-    /// Follows the velocity from one time to another.
-    fn integrate(&self, mut x: Tensor<2>, condition: &Tensor<2>, [from, to]: [f64; 2]) -> Tensor<2> {
+    /// Follows the velocity from one time to another: x at every step.
+    fn integrate<'a>(
+        &'a self,
+        x: Tensor<2>,
+        condition: &'a Tensor<2>,
+        [from, to]: [f64; 2],
+    ) -> impl Iterator<Item = Tensor<2>> + 'a {
         let step = (to - from) / self.steps as f64;
         let velocity = |x: &Tensor<2>, time: f64| {
             let time = Tensor::full([x.dims()[0], 1], time, &x.device());
             self.velocity(x.clone(), time, condition.clone())
         };
-        for i in 0..self.steps {
+        (0..self.steps).scan(x, move |x, i| {
             let time = from + i as f64 * step;
-            let half = x.clone() + velocity(&x, time) * (0.5 * step);
-            x = x + velocity(&half, time + 0.5 * step) * step;
-        }
-        x
+            let half = x.clone() + velocity(x, time) * (0.5 * step);
+            *x = x.clone() + velocity(&half, time + 0.5 * step) * step;
+            Some(x.clone())
+        })
+    }
+
+    /// Where x arrives.
+    fn carried(&self, x: Tensor<2>, condition: &Tensor<2>, times: [f64; 2]) -> Tensor<2> {
+        self.integrate(x, condition, times).last().expect("there is at least one step")
     }
 }
 
@@ -113,11 +123,16 @@ impl Surrogate for FlowMatching {
     }
 
     fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        self.integrate(noise, &condition, [0.0, 1.0])
+        self.carried(noise, &condition, [0.0, 1.0])
     }
 
     fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {
-        Some(self.integrate(target, &condition, [1.0, 0.0]))
+        Some(self.carried(target, &condition, [1.0, 0.0]))
+    }
+
+    fn trajectory(&self, noise: Tensor<2>, condition: Tensor<2>) -> Option<Vec<Tensor<2>>> {
+        let start = std::iter::once(noise.clone());
+        Some(start.chain(self.integrate(noise, &condition, [0.0, 1.0])).collect())
     }
 }
 

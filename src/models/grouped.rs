@@ -48,6 +48,26 @@ impl<M: Surrogate> Grouped<M> {
         batches
     }
 
+    /// Targets that `make` gives one group after the other, from the group's columns of `source`, as many as `width` says.
+    fn in_turn(
+        &self,
+        source: Tensor<2>,
+        condition: Tensor<2>,
+        width: fn(&M) -> usize,
+        make: fn(&M, Tensor<2>, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let (mut start, mut known) = (0, condition);
+        let mut targets = Vec::new();
+        for model in &self.groups {
+            let width = width(model);
+            let target = make(model, source.clone().narrow(1, start, width), known.clone());
+            known = Tensor::cat(vec![known, target.clone()], 1);
+            targets.push(target);
+            start += width;
+        }
+        Tensor::cat(targets, 1)
+    }
+
     fn targets(&self) -> usize {
         self.sizes.iter().sum()
     }
@@ -118,16 +138,7 @@ impl<M: Surrogate> Surrogate for Grouped<M> {
     }
 
     fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let (mut start, mut known) = (0, condition);
-        let mut targets = Vec::new();
-        for model in &self.groups {
-            let width = model.noise_width();
-            let target = model.generate(noise.clone().narrow(1, start, width), known.clone());
-            known = Tensor::cat(vec![known, target.clone()], 1);
-            targets.push(target);
-            start += width;
-        }
-        Tensor::cat(targets, 1)
+        self.in_turn(noise, condition, M::noise_width, M::generate)
     }
 
     fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {
@@ -137,6 +148,37 @@ impl<M: Surrogate> Surrogate for Grouped<M> {
         });
         let parts: Option<Vec<Tensor<2>>> = parts.into_iter().collect();
         parts.map(|parts| Tensor::cat(parts, 1))
+    }
+
+    fn latent_width(&self) -> usize {
+        self.groups.iter().map(Surrogate::latent_width).sum()
+    }
+
+    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.in_turn(latent, condition, M::latent_width, M::decode)
+    }
+
+    fn reconstruct(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<[Tensor<2>; 2]> {
+        let mut parts = Vec::new();
+        self.for_each(&target, &condition, |model, target, condition| {
+            parts.push(model.reconstruct(target, condition, rng));
+        });
+        let parts = parts.into_iter().collect::<Option<Vec<_>>>()?.into_iter();
+        let (inputs, outputs): (Vec<_>, Vec<_>) = parts.map(<(_, _)>::from).unzip();
+        Some([inputs, outputs].map(|parts| Tensor::cat(parts, 1)))
+    }
+
+    /// Of one group alone: later groups start when the earlier ones are there.
+    fn trajectory(&self, noise: Tensor<2>, condition: Tensor<2>) -> Option<Vec<Tensor<2>>> {
+        match &self.groups[..] {
+            [model] => model.trajectory(noise, condition),
+            _ => None,
+        }
     }
 
     fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>> {

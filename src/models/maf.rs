@@ -97,6 +97,14 @@ impl Maf {
         kernels::permute_columns(x, &Columns::new((0..self.features as u32).rev().collect()))
     }
 
+    /// Undoes a layer.
+    fn inverse(&self, network: &Made, z: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
+        let z = self.reversed(z);
+        network.one_by_one(z.dims()[0], condition, |parameters, i| {
+            kernels::transform_inverse(parameters, z.clone().narrow(1, i, 1), self.transform).0
+        })
+    }
+
     /// (z, log|det|)
     fn forward(&self, x: Tensor<2>, condition: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let start = Tensor::zeros([x.dims()[0], 1], &x.device());
@@ -122,13 +130,21 @@ impl Surrogate for Maf {
     }
 
     fn generate(&self, noise: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let rows = noise.dims()[0];
-        self.networks.iter().rev().fold(noise, |z, network| {
-            let z = self.reversed(z);
-            network.one_by_one(rows, &condition, |parameters, i| {
-                kernels::transform_inverse(parameters, z.clone().narrow(1, i, 1), self.transform).0
-            })
-        })
+        self.networks.iter().rev().fold(noise, |z, network| self.inverse(network, z, &condition))
+    }
+
+    fn trajectory(&self, noise: Tensor<2>, condition: Tensor<2>) -> Option<Vec<Tensor<2>>> {
+        // Layers still to be undone reverse the order once each.
+        let in_order = |x: &Tensor<2>, left: usize| {
+            if left.is_multiple_of(2) { x.clone() } else { self.reversed(x.clone()) }
+        };
+        let mut path = vec![in_order(&noise, self.networks.len())];
+        let mut x = noise;
+        for (left, network) in self.networks.iter().enumerate().rev() {
+            x = self.inverse(network, x, &condition);
+            path.push(in_order(&x, left));
+        }
+        Some(path)
     }
 
     fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {

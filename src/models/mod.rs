@@ -13,6 +13,8 @@ mod flow;
 mod flow_matching;
 mod gan;
 mod grouped;
+mod image_classifier;
+mod lenet;
 mod maf;
 mod mixture;
 mod network;
@@ -41,6 +43,10 @@ pub use flow::{Flow, FlowConfig, TransformKind};
 pub use flow_matching::{FlowMatching, FlowMatchingConfig};
 pub use gan::{Gan, GanConfig, GeneratorLoss};
 pub use grouped::Grouped;
+pub use image_classifier::{
+    ClassifierManifest, ImageClassifier, ImageClassifierError, ImageColumns, PixelScale,
+};
+pub use lenet::{LabelledImages, LeNet, LeNetConfig, LeNetTraining};
 pub use maf::{Maf, MafConfig};
 pub use network::{ActivationKind, ConvolutionsConfig, NetworkConfig};
 pub use per_group::ModelConfigs;
@@ -258,6 +264,33 @@ pub trait Surrogate: Module + ModuleDisplay {
     /// Where targets lie in the latent space, `[batch, latents]`: the noise that gives them, or the mean of their codes;
     /// none where the model knows no way back.
     fn latent(&self, _target: Tensor<2>, _condition: Tensor<2>) -> Option<Tensor<2>> {
+        None
+    }
+
+    /// Width of the latent space in which [`Surrogate::latent`] and [`Surrogate::decode`] meet.
+    fn latent_width(&self) -> usize {
+        self.noise_width()
+    }
+
+    /// The most typical target `[batch, targets]` of latents `[batch, latent_width]` and conditions.
+    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.generate(latent, condition)
+    }
+
+    /// Targets as an encoder is shown them in training, and as the decoder restores them, `[batch, targets]` each; none
+    /// without an encoder.
+    fn reconstruct(
+        &self,
+        _target: Tensor<2>,
+        _condition: Tensor<2>,
+        _rng: &mut ChaCha8Rng,
+    ) -> Option<[Tensor<2>; 2]> {
+        None
+    }
+
+    /// States on the way from noise to target, `[batch, targets]` each, the noise first and the target last; none where
+    /// the way is one step.
+    fn trajectory(&self, _noise: Tensor<2>, _condition: Tensor<2>) -> Option<Vec<Tensor<2>>> {
         None
     }
 

@@ -459,3 +459,81 @@ fn convolutional_flow_matching_draws_images() {
     );
     check_spots("flow matching", &model, 0.3);
 }
+
+/// The way from noise to target ends where generation does; without mixing of features it begins at the noise.
+#[test]
+fn ways_from_noise_end_at_the_target() {
+    fn check<M: Surrogate>(init: impl FnOnce(&Device, &mut ChaCha8Rng) -> M, states: usize, begins: bool) {
+        let (device, mut rng) = (Device::flex(), init_rng());
+        let model = init(&device, &mut rng);
+        let noise = normal_noise(50, 6, &device, &mut rng);
+        let condition = normal_noise(50, 1, &device, &mut rng);
+        let path = model.trajectory(noise.clone(), condition.clone()).expect("there are states");
+        let difference =
+            |a: &Tensor<2>, b: &Tensor<2>| (a.clone() - b.clone()).abs().max().into_scalar::<f32>();
+        assert_eq!(path.len(), states);
+        assert_eq!(difference(&path[states - 1], &model.generate(noise.clone(), condition)), 0.0);
+        assert_eq!(difference(&path[0], &noise) == 0.0, begins);
+        assert!(path.windows(2).all(|pair| difference(&pair[0], &pair[1]) > 0.0), "states repeat");
+    }
+    let space = || GroupSpace { conditions: 1, targets: 6, categories: Vec::new() };
+    let flow = FlowConfig { couplings: 3, width: 8, ..FlowConfig::default() };
+    check(|device, rng| flow.init(space(), device, rng), 4, false);
+    check(
+        |device, rng| MafConfig { layers: 2, width: 8, ..MafConfig::default() }.init(space(), device, rng),
+        3,
+        true,
+    );
+    let network = || network(8, 1);
+    let diffusion = DiffusionConfig { network: network(), steps: 4, ..DiffusionConfig::default() };
+    check(|device, rng| diffusion.init(space(), device, rng), 5, true);
+    let matching = FlowMatchingConfig { network: network(), steps: 3 };
+    check(|device, rng| matching.init(space(), device, rng), 4, true);
+}
+
+/// The order of features is undone: a flow without conditioner leaves every feature in its place all the way.
+#[test]
+fn features_keep_their_place_on_the_way_of_a_flow() {
+    let (device, mut rng) = (Device::flex(), init_rng());
+    let config = FlowConfig { couplings: 4, width: 4, tail_bound: 1e-6, ..FlowConfig::default() };
+    let model =
+        config.init(GroupSpace { conditions: 1, targets: 6, categories: Vec::new() }, &device, &mut rng);
+    let noise = normal_noise(20, 6, &device, &mut rng);
+    let path = model.trajectory(noise, Tensor::zeros([20, 1], &device)).expect("there are states");
+    // Beyond the tail bound splines are the identity.
+    for state in &path {
+        let moved = (state.clone() - path[4].clone()).abs().max().into_scalar::<f32>();
+        assert!(moved < 1e-5, "{moved}");
+    }
+}
+
+/// Autoencoders give back what they encode; the codes of flows are the noise that gives the target.
+#[test]
+fn decoding_undoes_encoding() {
+    let (device, mut rng) = (Device::flex(), init_rng());
+    let space = || GroupSpace { conditions: 1, targets: 6, categories: Vec::new() };
+    let target = normal_noise(50, 6, &device, &mut rng);
+    let condition = normal_noise(50, 1, &device, &mut rng);
+    let flow =
+        FlowConfig { couplings: 3, width: 8, ..FlowConfig::default() }.init(space(), &device, &mut rng);
+    let latent = Surrogate::latent(&flow, target.clone(), condition.clone()).expect("a flow is invertible");
+    let back = flow.decode(latent, condition.clone());
+    assert!((back - target.clone()).abs().max().into_scalar::<f32>() < 1e-3);
+    assert!(flow.reconstruct(target.clone(), condition.clone(), &mut rng).is_none());
+
+    let vae = VaeConfig { latents: 3, ..VaeConfig::default() }.init(space(), &device, &mut rng);
+    let [input, output] =
+        vae.reconstruct(target.clone(), condition.clone(), &mut rng).expect("there is an encoder");
+    assert_eq!((matrix(input), vae.latent_width()), (matrix(target.clone()), 3));
+    let code = Surrogate::latent(&vae, target.clone(), condition.clone()).expect("there is an encoder");
+    assert_eq!(matrix(output), matrix(Surrogate::decode(&vae, code, condition.clone())));
+
+    let corruption = Corruption::Masking { probability: 0.5 };
+    let denoising = DenoisingConfig { latents: 3, corruption, ..DenoisingConfig::default() };
+    let denoising = denoising.init(space(), &device, &mut rng);
+    let [input, output] =
+        denoising.reconstruct(target.clone(), condition, &mut rng).expect("there is an encoder");
+    let kept = matrix(input).iter().zip(&matrix(target)).filter(|(seen, truth)| seen == truth).count();
+    assert!((100..200).contains(&kept), "{kept} of 300 numbers were kept");
+    assert_eq!((output.dims(), denoising.latent_width()), ([50, 6], 3));
+}

@@ -209,6 +209,20 @@ impl Vae {
         })
     }
 
+    /// Targets drawn with standard normal `noise`, or without it those expected, `[batch, targets]`.
+    fn observe(&self, Observation { mean, log_sigma }: Observation, noise: Option<Tensor<2>>) -> Tensor<2> {
+        let drawn = match (self.config.likelihood, &noise) {
+            (Likelihood::Gaussian, None) => mean.clone(),
+            (Likelihood::Gaussian, Some(noise)) => mean.clone() + noise.clone() * log_sigma.exp(),
+            (Likelihood::Bernoulli, None) => activation::sigmoid(mean.clone()),
+            // 1 with the probability p that a standard normal number is below the p-quantile.
+            (Likelihood::Bernoulli, Some(noise)) => {
+                uniform(noise.clone()).lower(activation::sigmoid(mean.clone())).float()
+            }
+        };
+        self.with_categories(drawn, &mean, noise.as_ref())
+    }
+
     /// 1 for targets that are numbers, 0 for columns of categories, `[1, targets]`.
     fn is_number(&self, device: &Device) -> Tensor<2> {
         let is_number = |i: usize| !self.categories.iter().any(|category| category.contains(&i));
@@ -305,22 +319,30 @@ impl Surrogate for Vae {
             Some(flow) => flow.inverse(base, condition.clone()),
             None => base,
         };
-        let Observation { mean, log_sigma } = self.decode(latent, condition);
         let noise = self.config.observation_noise.then(|| noise.narrow(1, latents, self.targets));
-        let drawn = match (self.config.likelihood, &noise) {
-            (Likelihood::Gaussian, None) => mean.clone(),
-            (Likelihood::Gaussian, Some(noise)) => mean.clone() + noise.clone() * log_sigma.exp(),
-            (Likelihood::Bernoulli, None) => activation::sigmoid(mean.clone()),
-            // 1 with the probability p that a standard normal number is below the p-quantile.
-            (Likelihood::Bernoulli, Some(noise)) => {
-                uniform(noise.clone()).lower(activation::sigmoid(mean.clone())).float()
-            }
-        };
-        self.with_categories(drawn, &mean, noise.as_ref())
+        self.observe(self.decode(latent, condition), noise)
     }
 
     fn latent(&self, target: Tensor<2>, condition: Tensor<2>) -> Option<Tensor<2>> {
         Some(self.encode(target, condition).mean)
+    }
+
+    fn latent_width(&self) -> usize {
+        self.config.latents
+    }
+
+    fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.observe(self.decode(latent, condition), None)
+    }
+
+    fn reconstruct(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        _: &mut ChaCha8Rng,
+    ) -> Option<[Tensor<2>; 2]> {
+        let code = self.encode(target.clone(), condition.clone()).mean;
+        Some([target, Surrogate::decode(self, code, condition)])
     }
 
     fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>> {

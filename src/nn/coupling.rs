@@ -83,6 +83,11 @@ impl Coupling {
         with_log_det(state, |y| self.permutation.inverse(y))
     }
 
+    /// Undoes the mixing of features alone.
+    pub fn unmix(&self, features: Tensor<2>) -> Tensor<2> {
+        self.permutation.inverse(features).0
+    }
+
     fn shape(&self, columns: Columns) -> CouplingShape {
         CouplingShape { columns, transform: self.transform, mlp: self.conditioner.shape() }
     }

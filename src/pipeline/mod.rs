@@ -1,6 +1,8 @@
 //! The stages of a run: prepare → train → sample → validate → report.
 
 mod divergence;
+mod gallery;
+pub(crate) mod images;
 mod inputs;
 mod latents;
 mod nested;
@@ -25,6 +27,7 @@ pub use run_directory::{RunDirectory, RunManifest, Stage, StageRecord};
 
 use crate::config::{ConfigError, RunConfig};
 use crate::files;
+use crate::models::ImageClassifierError;
 use crate::models::bundle::{Bundle, BundleError};
 use crate::sampling::{self, Rate, SampleOptions, SampleSummary, SamplingError, Shard};
 use crate::training::workers::{Alone, Workers};
@@ -115,6 +118,9 @@ pub enum PipelineError {
     /// The classifier of found objects.
     #[error("the efficiency cannot be learnt: {0}; check `efficiency.found` and the conditions")]
     Efficiency(String),
+    /// The classifier of images, or what it is shown.
+    #[error(transparent)]
+    Images(#[from] ImageClassifierError),
     /// Training.
     #[error(transparent)]
     Training(#[from] TrainingError),

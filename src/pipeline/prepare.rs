@@ -161,10 +161,13 @@ fn target_types(input: &Dataset, targets: &[String]) -> BTreeMap<String, String>
         .collect()
 }
 
-/// Columns the run needs: those of training, and the true log density.
+/// Columns the run needs: those of training, the true log density, and the labels of images.
 fn columns(run: &RunDirectory) -> Vec<String> {
+    let validation = &run.config.validation;
+    let label = validation.images.as_ref().and_then(|images| images.label.as_ref());
     let mut columns = run.config.data.numeric_columns();
-    columns.extend(run.config.validation.log_density.clone());
+    let others = validation.log_density.iter().chain(label).filter(|column| !columns.contains(column));
+    columns.extend(others.cloned().collect::<Vec<_>>());
     columns
 }
 

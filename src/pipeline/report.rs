@@ -2,7 +2,7 @@
 
 use simile_validation::Metrics;
 use simile_validation::plots::format::with_error;
-use simile_validation::plots::{EpochPoint, LatentMap, LearningCurves, write_plots};
+use simile_validation::plots::{EpochPoint, ImageFigures, LatentMap, LearningCurves, write_plots};
 use simile_validation::report::{ReportContext, write_report};
 
 use super::{GenerationRecord, Observer, PipelineError, RunDirectory, Stage, Summary, read};
@@ -17,7 +17,8 @@ pub(super) fn report(run: &RunDirectory, observer: &mut dyn Observer) -> Result<
     let curves = learning_curves(run)?;
     let latents: Option<LatentMap> =
         run.latent_map().exists().then(|| read(&run.latent_map())).transpose()?;
-    let figures = write_plots(&metrics, Some(&curves), latents.as_ref(), &run.plots())?;
+    let images: Option<ImageFigures> = run.images().exists().then(|| read(&run.images())).transpose()?;
+    let figures = write_plots(&metrics, Some(&curves), latents.as_ref(), images.as_ref(), &run.plots())?;
     let context = ReportContext {
         title: run.config.title.clone(),
         subtitle: format!(

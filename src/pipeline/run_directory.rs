@@ -245,6 +245,11 @@ impl RunDirectory {
         self.root.join("validation/latent_map.json")
     }
 
+    /// Images to be shown; where events are images.
+    pub fn images(&self) -> PathBuf {
+        self.root.join("validation/images.json")
+    }
+
     /// Figures.
     pub fn plots(&self) -> PathBuf {
         self.root.join("validation/plots")

@@ -1,12 +1,15 @@
 //! Stage 4: compares the generated events with the test events.
 
 use burn::tensor::Device;
-use simile_data::Split;
+use simile_data::{Dataset, Split};
 use simile_validation::c2st::{ClassifierError, Labelled, Scorer, TwoSampleClassifier};
 use simile_validation::metrics::KlMetrics;
 use simile_validation::{ValidateOptions, Validation, write_weights};
 
-use super::{Observer, PipelineError, RunDirectory, create_parent, divergence, latents, nested, prepare};
+use super::images::{self, Images, Source};
+use super::{
+    Observer, PipelineError, RunDirectory, create_parent, divergence, gallery, latents, nested, prepare,
+};
 use crate::models::MlpClassifier;
 use crate::models::bundle::Bundle;
 
@@ -22,14 +25,24 @@ pub(super) fn validate(
     let mut options = options(run, ["reference", "surrogate"])?;
     options.kl = divergence::kl(run, &bundle, &reference, device)?;
     options.events = nested::compare(run)?;
+    let images = read_images(run, &reference, &candidate, device)?;
+    options.images = images.as_ref().map(|images| images.metrics(options.seed)).transpose()?;
     let classifier = MlpClassifier::new(config.classifier.clone(), device.clone());
     let classifier: &dyn TwoSampleClassifier = &classifier;
     let observer = std::cell::RefCell::new(observer);
     let progress = |message: &str| observer.borrow_mut().message(message);
     let Validation { metrics, weights } =
         simile_validation::validate(&reference, &candidate, &options, Some(classifier), &progress)?;
+    if let Some(found) = metrics.images.as_ref().and_then(|images| images.classified.as_ref()) {
+        progress(&images::summary(found));
+    }
     create_parent(&run.metrics())?;
     write_weights(&weights, &run.weights())?;
+    if let Some(images) = &images {
+        let figures = gallery::figures(run, &bundle, images, &reference, device)?;
+        let figures = serde_json::to_string(&figures).expect("images are representable in JSON");
+        simile_data::write_file(run.images(), figures)?;
+    }
     if let Some(map) = latents::latent_map(run, &bundle, &reference, device)? {
         let map = serde_json::to_string(&map).expect("numbers are representable in JSON");
         simile_data::write_file(run.latent_map(), map)?;
@@ -54,8 +67,27 @@ pub(super) fn rehearse(run: &RunDirectory, observer: &mut dyn Observer) -> Resul
         }
     }
     options.events = nested::rehearse(run)?;
+    let images = read_images(run, &test, &test, &Device::flex())?;
+    options.images = images.map(|images| images.metrics(options.seed)).transpose()?;
     simile_validation::validate(&test, &test, &options, Some(&Undecided), &|_| ())?;
     Ok(())
+}
+
+/// The images of both samples, where events are images.
+fn read_images(
+    run: &RunDirectory,
+    reference: &Dataset,
+    candidate: &Dataset,
+    device: &Device,
+) -> Result<Option<Images>, PipelineError> {
+    let validation = &run.config.validation;
+    let Some(config) = &validation.images else { return Ok(None) };
+    let is_conditional = config.label.as_ref().is_some_and(|label| run.config.data.condition.contains(label));
+    let samples = [reference, candidate];
+    let mut images =
+        Source { config, samples, is_conditional, max_events: validation.max_events }.read(device)?;
+    images.search(&prepare::open(&run.prepared(Split::Train))?)?;
+    Ok(Some(images))
 }
 
 /// What the configuration asks for. Gates on the divergence from a known density hold for models that have a density, so

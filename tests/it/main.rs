@@ -5,6 +5,7 @@ mod bad_model;
 mod compare;
 mod config;
 mod events;
+mod images;
 #[cfg(feature = "hdf5")]
 mod import;
 mod memory;

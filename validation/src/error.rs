@@ -29,6 +29,21 @@ pub enum ValidationError {
     /// Nothing to compare.
     #[error("there is nothing to compare: name a voxel column, the incident energy, or other columns")]
     NoFeatures,
+    /// A column of images of another size.
+    #[error(
+        "{sample}: column `{column}` has {found} values, which make no {}; give height and width of the images as `size`",
+        size.map_or("square image".to_owned(), |[height, width]| format!("image of {height} × {width} pixels"))
+    )]
+    ImageSize {
+        /// Sample at fault.
+        sample: String,
+        /// Column of images.
+        column: String,
+        /// Its values in a row.
+        found: usize,
+        /// Height and width given.
+        size: Option<[usize; 2]>,
+    },
     /// Edges that bound no bins.
     #[error("response edges {edges:?} are not two or more finite energies in ascending order")]
     ResponseEdges {
@@ -168,6 +183,6 @@ pub enum ValidationError {
         feature: String,
     },
     /// The Fréchet distance cannot be worked out.
-    #[error("the covariances of the observables have no eigenvalues: {0}")]
+    #[error("the covariances of observables or features have no eigenvalues: {0}")]
     Distances(#[from] linfa_linalg::LinalgError),
 }

@@ -1,6 +1,7 @@
 //! From events to what is compared: one-dimensional features and the inputs of the classifiers.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -9,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use simile_physics::Geometry;
 use simile_physics::shower::{ShowerObservables, cell_energies};
 
+use crate::images::image_features;
 use crate::sample::{Feature, FeatureColumn, Sample};
-use crate::table::Table;
+use crate::table::{ImageTable, Table};
 
 /// Showers per task.
 const CHUNK: usize = 512;
@@ -44,6 +46,8 @@ pub(crate) struct Extraction {
     pub(crate) sample: Sample,
     /// Shower observables `[events, observables]`.
     observables: Option<Array2<f32>>,
+    /// Which of the features are observables of images.
+    images: Range<usize>,
 }
 
 /// Showers of one calorimeter.
@@ -147,12 +151,17 @@ pub(crate) fn extract(
         columns.push(cell_spectrum(voxels.view(), weights));
         observables = Some(computed);
     }
+    let first = columns.len();
+    if let Some(ImageTable { name, size, pixels }) = &table.image {
+        columns.extend(image_features(name, *size, pixels, weights));
+    }
+    let images = first..columns.len();
     for (name, matrix) in &table.columns {
         columns.extend(column_features(name, matrix, units.get(name), weights));
     }
     let sum_of_weights = table.sum_of_weights();
     let sample = Sample { label: table.label.clone(), columns, events: table.events, sum_of_weights };
-    Extraction { sample, observables }
+    Extraction { sample, observables, images }
 }
 
 /// The energies of all cells with energy; those below threshold have none.
@@ -217,7 +226,7 @@ impl Extraction {
     }
 
     /// Inputs of the classifier on observables, `[events, inputs]`: the chosen [set](ObservableSet) of shower observables; the other
-    /// compared columns and the conditions as they are; and `log10 E_incident`. `None` if there is nothing but conditions.
+    /// compared columns, observables of images and the conditions as they are; and `log10 E_incident`. `None` if there is nothing but conditions.
     pub(crate) fn observable_inputs(
         &self,
         table: &Table,
@@ -229,6 +238,7 @@ impl Extraction {
         {
             inputs.extend(calorimeter.inputs(observables, incident));
         }
+        inputs.extend(self.sample.columns[self.images.clone()].iter().map(|column| column.values.clone()));
         inputs.extend(
             table.columns.iter().flat_map(|(_, matrix)| matrix.columns().into_iter().map(|c| c.to_vec())),
         );
@@ -253,4 +263,11 @@ pub(crate) fn voxel_inputs(table: &Table) -> Option<Array2<f32>> {
         row[last] = energy.log10();
     }
     Some(inputs)
+}
+
+/// Inputs of the classifier on pixels, `[events, pixels + conditions]`, both as they are.
+pub(crate) fn pixel_inputs(table: &Table) -> Option<Array2<f32>> {
+    let parts: Vec<_> =
+        std::iter::once(&table.image.as_ref()?.pixels).chain(&table.conditions).map(Array2::view).collect();
+    Some(ndarray::concatenate(Axis(1), &parts).expect("a row for every event"))
 }

@@ -1,6 +1,7 @@
 //! The figures that gates may limit, by name.
 
 use crate::events::MassMetrics;
+use crate::images::{ClassMetrics, ClassifiedMetrics, ImageMetrics, NearestMetrics};
 use crate::metrics::{
     C2stMetrics, DistanceMetrics, FeatureMetrics, GlobalMetrics, Metrics, ModeMetrics, ResponseMetrics,
 };
@@ -77,6 +78,42 @@ const OF_MASS: [(&str, Figure<MassMetrics>); 2] = [
     ("width_deviation", |mass| Some((mass.width_deviation.value.abs(), Some(mass.width_deviation.error)))),
 ];
 
+/// Figures of images by a classifier, named `images.<figure>`.
+const OF_CLASSIFIED: [(&str, Figure<ClassifiedMetrics>); 9] = [
+    ("accuracy", |found| found.accuracy.map(with_error)),
+    ("balance", |found| Some(with_error(found.balance))),
+    ("smallest_share", |found| Some(with_error(found.smallest_share))),
+    ("fid_lenet", |found| Some(with_error(found.fid_lenet))),
+    ("fid_lenet_over_floor", |found| Some(over_floor(found.fid_lenet))),
+    ("precision", |found| Some(with_error(found.neighbours?.precision))),
+    ("recall", |found| Some(with_error(found.neighbours?.recall))),
+    ("density", |found| Some(with_error(found.neighbours?.density))),
+    ("coverage", |found| Some(with_error(found.neighbours?.coverage))),
+];
+
+/// Figures of every class of images, named `images.class_<label>.<figure>`.
+const OF_CLASS: [(&str, Figure<ClassMetrics>); 2] = [
+    ("accuracy", |class| class.accuracy.map(|share| (share.value, Some(share.error)))),
+    ("share", |class| Some((class.candidate.value, Some(class.candidate.error)))),
+];
+
+/// Figures of distances to training images, named `images.<figure>`.
+const OF_NEAREST: [(&str, Figure<NearestMetrics>); 2] = [
+    ("nearest_ratio", |nearest| Some(with_error(nearest.ratio))),
+    ("near_copies", |nearest| Some((nearest.near_copies.value, Some(nearest.near_copies.error)))),
+];
+
+fn with_error(figure: DistanceMetrics) -> Value {
+    (figure.value, Some(figure.error))
+}
+
+/// A figure in units of its floor, whose errors are taken as independent.
+fn over_floor(figure: DistanceMetrics) -> Value {
+    let DistanceMetrics { value, error, floor, floor_error } = figure;
+    let ratio = value / floor;
+    (ratio, Some((error / floor).hypot(ratio * floor_error / floor)))
+}
+
 /// Figures of whole events by name and title.
 pub(crate) const OF_EVENTS: [(&str, &str, OfEvents); 8] = [
     ("fpd", "Fréchet physics distance", |global| global.fpd),
@@ -131,13 +168,26 @@ impl Metrics {
             .chain(distances)
             .chain(modes)
             .chain(kl)
-            .chain(masses);
+            .chain(masses)
+            .chain(self.images.iter().flat_map(of_images));
         let features = self
             .features
             .iter()
             .flat_map(|feature| figures(format!("features.{}", feature.feature.name), &OF_FEATURE, feature));
         c2st.chain(response).chain(summary).chain(features).collect()
     }
+}
+
+fn of_images(images: &ImageMetrics) -> Vec<NamedFigure> {
+    let mut named = Vec::new();
+    if let Some(classified) = &images.classified {
+        named.extend(figures("images".into(), &OF_CLASSIFIED, classified));
+        for class in &classified.classes {
+            named.extend(figures(format!("images.class_{}", class.label), &OF_CLASS, class));
+        }
+    }
+    named.extend(images.nearest.iter().flat_map(|nearest| figures("images".into(), &OF_NEAREST, nearest)));
+    named
 }
 
 /// The figures of `of` that are defined, named after `prefix`.

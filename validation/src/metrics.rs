@@ -15,6 +15,7 @@ pub use self::features::{
     Moments, PermutationMetrics, TestMetrics, WassersteinMetrics,
 };
 use crate::events::EventMetrics;
+use crate::images::ImageMetrics;
 use crate::sample::Feature;
 
 /// Version of the layout of `metrics.json`.
@@ -42,6 +43,9 @@ pub struct Metrics {
     /// Nested events with the same objects; where a run fills some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<EventMetrics>,
+    /// What a classifier and the training sample tell about images; where events are images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageMetrics>,
     /// The gates asked for, in their order.
     pub gates: Vec<Gate>,
     /// `fail` as soon as one gate failed.
@@ -195,6 +199,18 @@ pub struct NeighbourMetrics {
     pub coverage: DistanceMetrics,
 }
 
+impl NeighbourMetrics {
+    /// The figures with their titles.
+    pub(crate) fn named(&self) -> [(&'static str, DistanceMetrics); 4] {
+        [
+            ("Precision", self.precision),
+            ("Recall", self.recall),
+            ("Density", self.density),
+            ("Coverage", self.coverage),
+        ]
+    }
+}
+
 /// KL(truth ‖ candidate) in nats, the mean of log p − log q over the reference. It has no floor but 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KlMetrics {
@@ -243,6 +259,14 @@ pub struct Share {
     pub value: f64,
     /// Standard error.
     pub error: f64,
+}
+
+impl Share {
+    /// `part` of `all` events that count alike, with the binomial error; of none, nothing is known.
+    pub fn of(part: usize, all: usize) -> Self {
+        let (value, n) = (part as f64 / all as f64, all as f64);
+        Self { value, error: (value * (1.0 - value) / n).sqrt() }
+    }
 }
 
 /// Two features against each other.

@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use simile_data::{DataError, Dataset, Events};
 
 use crate::error::ValidationError;
+use crate::images::{ImageColumn, side_lengths};
 use crate::statistics::Grouping;
 use crate::validate::ValidateOptions;
 
@@ -24,12 +25,24 @@ pub(crate) struct Table {
     pub(crate) incident: Option<Vec<f32>>,
     /// Voxel energies `[events, voxels]` with those below threshold set to zero.
     pub(crate) voxels: Option<Array2<f32>>,
+    /// Grey images.
+    pub(crate) image: Option<ImageTable>,
     /// Other columns `[events, width]`.
     pub(crate) columns: Vec<(String, Array2<f32>)>,
     /// Conditions other than the incident energy, `[events, width]`.
     pub(crate) conditions: Vec<Array2<f32>>,
     /// Events in the space of the modes, `[events, columns]`.
     pub(crate) mode_points: Option<Array2<f32>>,
+}
+
+/// Grey images of one sample.
+pub(crate) struct ImageTable {
+    /// Name of the column.
+    pub(crate) name: String,
+    /// Height and width.
+    pub(crate) size: [usize; 2],
+    /// `[events, height·width]`
+    pub(crate) pixels: Array2<f32>,
 }
 
 impl Table {
@@ -71,7 +84,8 @@ impl<'a> Reader<'a> {
         let available = usize::try_from(dataset.num_rows()).unwrap_or(usize::MAX);
         let events = options.max_events.unwrap_or(available).min(available);
         let mut columns: Vec<(String, Array2<f32>)> = Vec::new();
-        let roles = [&options.weight, &options.incident, &options.voxels];
+        let image = options.image.as_ref().map(|image| image.name.clone());
+        let roles = [&options.weight, &options.incident, &options.voxels, &image];
         let modes = options.modes.iter().flat_map(|modes| &modes.columns);
         let others = options.columns.iter().chain(&options.conditions).chain(modes);
         for name in roles.into_iter().flatten().chain(others) {
@@ -121,6 +135,7 @@ impl<'a> Reader<'a> {
             .as_ref()
             .and_then(|name| self.get(name))
             .map(|energies| energies.mapv(|energy| if energy < threshold { 0.0 } else { energy }));
+        let image = options.image.as_ref().map(|image| self.image(image)).transpose()?;
         let columns =
             options.columns.iter().filter_map(|name| Some((name.clone(), self.get(name)?.to_owned())));
         let columns: Vec<_> = columns.collect();
@@ -139,6 +154,7 @@ impl<'a> Reader<'a> {
             weights,
             incident,
             voxels,
+            image,
             columns,
             conditions,
             mode_points,
@@ -155,6 +171,19 @@ impl<'a> Reader<'a> {
     fn get(&self, name: &str) -> Option<ArrayView2<'_, f32>> {
         let column = self.columns.iter().find(|(known, _)| known == name)?;
         Some(column.1.slice(s![..self.filled, ..]))
+    }
+
+    /// The images, if their size is that of the column.
+    fn image(&self, image: &ImageColumn) -> Result<ImageTable, ValidationError> {
+        let name = image.name.clone();
+        let pixels = self.get(&name).expect("the column was read").to_owned();
+        match side_lengths(image.size, pixels.ncols()) {
+            Some(size) if size[0] * size[1] == pixels.ncols() => Ok(ImageTable { name, size, pixels }),
+            _ => {
+                let (sample, found) = (self.label.to_owned(), pixels.ncols());
+                Err(ValidationError::ImageSize { sample, column: name, found, size: image.size })
+            }
+        }
     }
 
     /// Scalar columns side by side.

@@ -12,8 +12,9 @@ use crate::compare::{Comparing, Side, adjust, compare};
 use crate::correlation::Correlations;
 use crate::error::ValidationError;
 use crate::events::EventMetrics;
-use crate::features::{Calorimeter, Extraction, ObservableSet, extract, voxel_inputs};
+use crate::features::{Calorimeter, Extraction, ObservableSet, extract, pixel_inputs, voxel_inputs};
 use crate::gates::{GateRule, apply_gates, check_gates};
+use crate::images::{ImageColumn, ImageMetrics};
 use crate::metrics::{
     C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics, PlaneMetrics, Profiles,
     ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
@@ -41,6 +42,8 @@ pub struct ValidateOptions {
     pub incident: Option<String>,
     /// Column of the voxel energies (MeV); needs `incident` and a geometry in the reference's metadata.
     pub voxels: Option<String>,
+    /// Column of grey images, to be compared by simple observables, and by a classifier as a whole.
+    pub image: Option<ImageColumn>,
     /// Other columns to compare, scalars or fixed-size lists.
     pub columns: Vec<String>,
     /// Columns both samples were made for. They are not compared, but given to the classifier on observables, which
@@ -65,6 +68,8 @@ pub struct ValidateOptions {
     pub kl: Option<KlMetrics>,
     /// What was found about nested events, which are compared apart; passed on to the metrics.
     pub events: Option<EventMetrics>,
+    /// What was found about images with a classifier and the training sample; passed on to the metrics.
+    pub images: Option<ImageMetrics>,
     /// Protocol of the classifier tests.
     pub c2st: C2stOptions,
     /// Events read from each data set at most; `None` for all. They are held in memory.
@@ -84,6 +89,7 @@ impl Default for ValidateOptions {
         Self {
             incident: None,
             voxels: None,
+            image: None,
             columns: Vec::new(),
             conditions: Vec::new(),
             weight: None,
@@ -95,6 +101,7 @@ impl Default for ValidateOptions {
             modes: None,
             kl: None,
             events: None,
+            images: None,
             c2st: C2stOptions::default(),
             max_events: None,
             seed: 0,
@@ -278,6 +285,7 @@ impl<'a> Comparison<'a> {
             profiles: self.profiles(),
             plane: self.plane(),
             events: self.options.events.clone(),
+            images: self.options.images.clone(),
             gates: Vec::new(),
             verdict: Verdict::Pass,
         })
@@ -351,7 +359,8 @@ impl<'a> Comparison<'a> {
     /// Inputs of the classifier tests.
     fn views(&self) -> Vec<View> {
         let voxels = self.view("voxels", &|loaded| voxel_inputs(&loaded.table));
-        voxels.into_iter().chain(self.observables()).collect()
+        let pixels = self.view("pixels", &|loaded| pixel_inputs(&loaded.table));
+        voxels.into_iter().chain(pixels).chain(self.observables()).collect()
     }
 
     fn observables(&self) -> Option<View> {
@@ -443,15 +452,14 @@ fn shower(
 
 /// Other columns must have the same number of elements in both samples.
 fn check_widths(reference: &Table, candidate: &Table) -> Result<(), ValidationError> {
-    for ((column, truth), (_, fake)) in reference.columns.iter().zip(&candidate.columns) {
-        if truth.ncols() != fake.ncols() {
-            return Err(ValidationError::Width {
-                sample: candidate.label.clone(),
-                column: column.clone(),
-                found: fake.ncols(),
-                expected: truth.ncols(),
-                source_of_width: reference.label.clone(),
-            });
+    let widths = |table: &Table| -> Vec<(String, usize)> {
+        let image = table.image.iter().map(|image| (image.name.clone(), image.pixels.ncols()));
+        image.chain(table.columns.iter().map(|(name, matrix)| (name.clone(), matrix.ncols()))).collect()
+    };
+    for ((column, expected), (_, found)) in widths(reference).into_iter().zip(widths(candidate)) {
+        if expected != found {
+            let (sample, source_of_width) = (candidate.label.clone(), reference.label.clone());
+            return Err(ValidationError::Width { sample, column, found, expected, source_of_width });
         }
     }
     Ok(())

@@ -15,7 +15,6 @@
 //! (`scipy.optimize.curve_fit` with bounds) stops short of the minimum, by up to some of its own errors; here it is exact.
 
 use linfa_linalg::LinalgError;
-use linfa_linalg::eigh::Eigh;
 use ndarray::{Array1, Array2, Axis, s};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -23,6 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use simile_data::random;
 
+use super::gaussian::Gaussian;
 use crate::metrics::{DistanceMetrics, Estimate};
 use crate::statistics::{quantile, reduced_size};
 
@@ -133,33 +133,6 @@ fn batch_sizes(events: usize) -> Vec<usize> {
     let inverses = (0..SIZES - 1).map(|i| first + step * i as f64).chain([last]);
     // As JetNet does, down to the next integer, so that rounding may cost an event.
     inverses.map(|inverse| ((1.0 / inverse) as usize).max(2)).collect()
-}
-
-/// Mean and covariance of a sample.
-struct Gaussian {
-    mean: Array1<f64>,
-    covariance: Array2<f64>,
-}
-
-impl Gaussian {
-    /// Of at least two events; the covariance is the unbiased one.
-    fn of(sample: &Array2<f64>) -> Self {
-        let n = sample.nrows() as f64;
-        let mean = sample.sum_axis(Axis(0)) / n;
-        let centred = sample - &mean;
-        Self { covariance: centred.t().dot(&centred) / (n - 1.0), mean }
-    }
-
-    fn frechet_distance(&self, other: &Self) -> Result<f64, LinalgError> {
-        let (values, vectors) = self.covariance.eigh()?;
-        // √Σ₁·Σ₂·√Σ₁ has the eigenvalues of Σ₁Σ₂, and is symmetric.
-        let root = (&vectors * &values.mapv(|value| value.max(0.0).sqrt())).dot(&vectors.t());
-        let product = root.dot(&other.covariance).dot(&root);
-        let (values, _) = ((&product + &product.t()) * 0.5).eigh()?;
-        let overlap: f64 = values.iter().map(|value| value.max(0.0).sqrt()).sum();
-        let shift = &self.mean - &other.mean;
-        Ok(shift.dot(&shift) + self.covariance.diag().sum() + other.covariance.diag().sum() - 2.0 * overlap)
-    }
 }
 
 /// Intercept of the line a + b·x with a, b ≥ 0 and least squares, and its standard error from the residuals.

@@ -1,5 +1,6 @@
 //! Distances of whole events, each with the same figure for disjoint halves of the reference.
 
+mod gaussian;
 mod jetnet;
 mod neighbours;
 mod sliced;
@@ -7,6 +8,8 @@ mod sliced;
 use linfa_linalg::LinalgError;
 use ndarray::{Array2, Axis};
 
+pub(crate) use self::gaussian::Gaussian;
+pub(crate) use self::neighbours::mean;
 use crate::metrics::{DistanceMetrics, NeighbourMetrics};
 
 /// Fewest events of which halves still have covariances.
@@ -36,6 +39,16 @@ pub(crate) fn distances(
     let (neighbours, mmd) = neighbourhoods.unzip();
     let sliced_wasserstein = sliced::sliced_wasserstein(&standardised, seed);
     Ok(Distances { fpd, kpd, neighbours, mmd, sliced_wasserstein })
+}
+
+/// Precision, recall, density and coverage in features `[events, features]`, standardised by the reference; `None` with too few events.
+pub(crate) fn neighbourhoods(
+    reference: &Array2<f32>,
+    candidate: &Array2<f32>,
+    seed: u64,
+) -> Option<NeighbourMetrics> {
+    let standardised = [reference, candidate].map(|sample| standardised(sample, reference));
+    neighbours::neighbourhoods(&standardised, seed).map(|(neighbours, _)| neighbours)
 }
 
 /// Features less their mean, in units of their standard deviation, both of the reference. Features that are constant there keep

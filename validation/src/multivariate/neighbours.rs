@@ -80,7 +80,8 @@ fn subsamples(sample: &Array2<f32>, events: usize, number: usize, seed: u64, ind
     rows.map(|rows| sample.select(Axis(0), rows).t().mapv(f64::from)).collect()
 }
 
-fn mean(values: Vec<f64>) -> Estimate {
+/// Mean of independent values, and its error.
+pub(crate) fn mean(values: Vec<f64>) -> Estimate {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);

@@ -99,7 +99,7 @@ fn plane(
 }
 
 /// Spans the values but for a few at both ends, with some space.
-fn axis(mut values: Vec<f64>) -> Axis {
+pub(super) fn axis(mut values: Vec<f64>) -> Axis {
     values.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| values[((share * values.len() as f64) as usize).min(values.len() - 1)];
     let (low, high) = (at(TAIL), at(1.0 - TAIL));

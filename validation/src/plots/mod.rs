@@ -10,9 +10,11 @@ mod curves;
 mod events;
 mod font;
 pub mod format;
+mod images;
 mod indexed;
 mod labels;
 mod latent;
+mod latent_classes;
 mod legend;
 mod overlay;
 mod palette;
@@ -37,10 +39,12 @@ use simile_data::DataError;
 
 pub use curves::{EpochPoint, LearningCurves};
 pub(crate) use font::REGULAR as FONT;
+pub use images::{ImageBlock, ImageFigures, ImageRow, ImageSheet};
 pub use latent::LatentMap;
+pub use latent_classes::ClassMap;
 pub use trade_off::{Contender, Limited, TradeOff, write_trade_off};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, SampleInfo};
 use scene::Scene;
 
 /// A figure as written to disk.
@@ -86,6 +90,9 @@ pub enum PlotError {
     },
 }
 
+/// Heading of the figures that compare generated with training events.
+pub const MEMORISATION: &str = "Memorisation";
+
 /// A figure before it is written.
 struct Draft {
     name: String,
@@ -95,7 +102,7 @@ struct Draft {
     scene: Scene,
 }
 
-/// Draws every figure that `metrics`, `curves` and `latents` have data for, and writes each to `directory` as SVG and PNG.
+/// Draws every figure that `metrics`, `curves`, `latents` and `images` have data for, and writes each to `directory` as SVG and PNG.
 ///
 /// The folder is created if need be. Files appear complete or not at all; files of the same names are replaced.
 /// Figures come in the order in which a report shows them.
@@ -106,16 +113,29 @@ pub fn write_plots(
     metrics: &Metrics,
     curves: Option<&LearningCurves>,
     latents: Option<&LatentMap>,
+    images: Option<&ImageFigures>,
     directory: &Path,
 ) -> Result<Vec<Figure>, PlotError> {
     std::fs::create_dir_all(directory)
         .map_err(|source| PlotError::Folder { path: directory.into(), source })?;
-    drafts(metrics, curves, latents).into_par_iter().map(|draft| write(draft, directory)).collect()
+    drafts(metrics, curves, latents, images).into_par_iter().map(|draft| write(draft, directory)).collect()
 }
 
-fn drafts(metrics: &Metrics, curves: Option<&LearningCurves>, latents: Option<&LatentMap>) -> Vec<Draft> {
+fn drafts(
+    metrics: &Metrics,
+    curves: Option<&LearningCurves>,
+    latents: Option<&LatentMap>,
+    images: Option<&ImageFigures>,
+) -> Vec<Draft> {
     let samples = [&metrics.reference, &metrics.candidate];
     let mut drafts = Vec::new();
+    drafts.extend(images.into_iter().flat_map(images::drafts));
+    let nearest = metrics.images.as_ref().and_then(|images| images.nearest.as_ref());
+    drafts.extend(nearest.map(|found| {
+        let [reference, candidate] =
+            [0, 1].map(|i| SampleInfo { events: found.images[i], ..samples[i].clone() });
+        spectrum::draft(&found.distance, [&reference, &candidate], MEMORISATION.into())
+    }));
     drafts.extend(metrics.response.iter().flat_map(|response| response::drafts(response, samples)));
     drafts.extend(metrics.events.iter().flat_map(|found| events::drafts(found, samples)));
     let modes = metrics.global.modes.as_ref();

@@ -33,6 +33,20 @@ const CYCLIC: [Color; 9] = [
     [30, 20, 105],
 ];
 
+/// Colours of classes without order: "muted" of P. Tol (2021, SRON/EPS/TN/09-002), and black.
+pub(crate) const QUALITATIVE: [Color; 10] = [
+    [51, 34, 136],
+    [136, 204, 238],
+    [221, 204, 119],
+    [17, 119, 51],
+    [204, 102, 119],
+    [136, 34, 85],
+    [68, 170, 153],
+    [153, 153, 51],
+    [170, 68, 153],
+    [0, 0, 0],
+];
+
 /// Colour of an angle in turns; whole turns make no difference.
 pub(crate) fn cyclic(turns: f64) -> Color {
     interpolate(&CYCLIC, turns.rem_euclid(1.0))

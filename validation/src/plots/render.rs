@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use plotters::prelude::{
     BitMapBackend, Color as _, DrawingBackend, FontStyle, FontTransform, IntoFont, RGBColor, SVGBackend,
     ShapeStyle, TextStyle,
@@ -32,8 +34,38 @@ pub(crate) fn svg(scene: &Scene) -> String {
     draw(scene, &mut surface);
     in_memory(surface.0.present());
     drop(surface);
+    let images: String = scene.shapes.iter().filter_map(embedded).collect();
+    // Behind all else, for `plotters` knows no images: nothing may be drawn over them.
+    let end = document.rfind("</svg>").unwrap_or(document.len());
+    document.insert_str(end, &images);
     let oversized = format!("width=\"{}\" height=\"{}\"", units(scene.width), units(scene.height));
     document.replacen(&oversized, &format!("width=\"{}\" height=\"{}\"", scene.width, scene.height), 1)
+}
+
+/// The element of an image: a bitmap of one sample per pixel, which browsers are told not to smooth.
+fn embedded(shape: &Shape) -> Option<String> {
+    let Shape::Image { at: (x, y), pixel, width, levels } = shape else { return None };
+    let rows = levels.len() / width;
+    let [x, y, wide, high] =
+        [*x, *y, pixel * *width as f64, pixel * rows as f64].map(|length| (length * SVG_UNITS).round());
+    let data = BASE64.encode(grey_png(levels, *width));
+    Some(format!(
+        "<image x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" preserveAspectRatio=\"none\" \
+         style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>\n"
+    ))
+}
+
+/// A grey image as a PNG file, black for 255.
+fn grey_png(levels: &[u8], width: usize) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width as u32, (levels.len() / width) as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_compression(png::Compression::Best);
+    let inverted: Vec<u8> = levels.iter().map(|level| 255 - level).collect();
+    let mut writer = encoder.write_header().expect("an image has rows and columns");
+    writer.write_image_data(&inverted).expect("writing to memory cannot fail");
+    writer.finish().expect("writing to memory cannot fail");
+    file
 }
 
 /// The figure as a PNG file, `PNG_PIXELS` times the size of the scene.
@@ -51,6 +83,7 @@ trait Surface {
     fn polygon(&mut self, points: &[Point], color: Color);
     fn boxes(&mut self, boxes: &[[f64; 4]], color: Color);
     fn disc(&mut self, center: Point, radius: f64, color: Color);
+    fn image(&mut self, at: Point, pixel: f64, width: usize, levels: &[u8]);
     fn text(&mut self, text: &Text);
 }
 
@@ -61,6 +94,7 @@ fn draw(scene: &Scene, surface: &mut impl Surface) {
             Shape::Polygon { points, color } => surface.polygon(points, *color),
             Shape::Boxes { boxes, color } => surface.boxes(boxes, *color),
             Shape::Disc { center, radius, color } => surface.disc(*center, *radius, *color),
+            Shape::Image { at, pixel, width, levels } => surface.image(*at, *pixel, *width, levels),
             Shape::Text(text) => surface.text(text),
         }
     }
@@ -90,6 +124,9 @@ impl Surface for Vector<'_> {
         let radius = (radius * SVG_UNITS).round() as u32;
         in_memory(self.0.draw_circle(scaled(center, SVG_UNITS), radius, &style(color), true));
     }
+
+    /// See [`embedded`].
+    fn image(&mut self, _: Point, _: f64, _: usize, _: &[u8]) {}
 
     fn text(&mut self, text: &Text) {
         let horizontal = match text.anchor {
@@ -149,6 +186,15 @@ impl Surface for Raster<'_> {
     fn disc(&mut self, center: Point, radius: f64, color: Color) {
         let radius = (radius * RASTER).round() as u32;
         in_memory(self.0.draw_circle(scaled(center, RASTER), radius, &style(color), true));
+    }
+
+    fn image(&mut self, (left, top): Point, pixel: f64, width: usize, levels: &[u8]) {
+        for (index, level) in levels.iter().enumerate() {
+            let corner = (left + (index % width) as f64 * pixel, top + (index / width) as f64 * pixel);
+            let (x, y) = scaled(corner, RASTER);
+            let (right, bottom) = scaled((corner.0 + pixel, corner.1 + pixel), RASTER);
+            in_memory(self.0.draw_rect((x, y), (right, bottom), &style([255 - level; 3]), true));
+        }
     }
 
     /// Sets glyphs itself: `plotters` ignores their side bearings and differs from its SVG in size and baseline.
@@ -259,6 +305,24 @@ mod tests {
         let (width, pixels) = decode(&png(&scene).unwrap());
         let pixel = |x: usize, y: usize| &pixels[(y * width as usize + x) * 3..][..3];
         assert_eq!((pixel(30, 20), pixel(50, 20), pixel(30, 5)), (&BLUE[..], &[255; 3][..], &[255; 3][..]));
+    }
+
+    #[test]
+    fn images_have_their_pixels_in_both_formats() {
+        let mut scene = Scene::new(20.0, 10.0);
+        scene.image((4.0, 2.0), 1.5, 2, vec![0, 255, 100, 7]);
+        let (width, pixels) = decode(&png(&scene).unwrap());
+        let pixel = |x: usize, y: usize| pixels[(y * width as usize + x) * 3];
+        assert_eq!([pixel(8, 4), pixel(10, 6), pixel(11, 4), pixel(13, 6)], [255, 255, 0, 0]);
+        assert_eq!([pixel(9, 8), pixel(12, 8), pixel(14, 8)], [155, 248, 255]);
+        let document = svg(&scene);
+        let data = document.split("base64,").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let (width, pixels) = decode(&BASE64.decode(data).unwrap());
+        assert_eq!((width, &pixels[..]), (2, &[255, 0, 155, 248][..]));
+        assert!(
+            document.contains("<image x=\"40\" y=\"20\" width=\"30\" height=\"30\"")
+                && document.ends_with("</svg>\n")
+        );
     }
 
     #[test]

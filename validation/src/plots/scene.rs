@@ -63,6 +63,8 @@ pub(crate) enum Shape {
     Boxes { boxes: Vec<[f64; 4]>, color: Color },
     /// A filled disc.
     Disc { center: Point, radius: f64, color: Color },
+    /// A grey image whose upper left corner lies at a point: squares of side `pixel`, `width` in a row, black for 255.
+    Image { at: Point, pixel: f64, width: usize, levels: Vec<u8> },
     /// One line of text with its baseline at a point.
     Text(Text),
 }
@@ -110,6 +112,10 @@ impl Scene {
 
     pub(crate) fn disc(&mut self, center: Point, radius: f64, color: Color) {
         self.shapes.push(Shape::Disc { center, radius, color });
+    }
+
+    pub(crate) fn image(&mut self, at: Point, pixel: f64, width: usize, levels: Vec<u8>) {
+        self.shapes.push(Shape::Image { at, pixel, width, levels });
     }
 
     /// Draws a marker of about `radius` pixels.

@@ -364,6 +364,7 @@ pub(crate) fn example() -> Metrics {
         profiles: Some(profiles()),
         plane: Some(plane()),
         events: None,
+        images: None,
         gates: vec![
             gate("c2st.voxels.auc", 0.523, 0.53, true),
             gate("c2st.observables.auc", 0.552, 0.54, false),
@@ -391,6 +392,36 @@ pub(crate) fn example_curves() -> LearningCurves {
     LearningCurves { epochs, loss_label: "Negative log-likelihood per event".into(), judge_label: None }
 }
 
+pub(crate) fn example_images() -> ImageFigures {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let mut image = || (0..64).map(|_| random.r#gen()).collect::<Vec<u8>>();
+    let mut row = |label: usize| ImageRow {
+        label: label.to_string(),
+        apart: label == 3,
+        images: (0..8).map(|_| image()).collect(),
+    };
+    let mut block = |heading: &str| ImageBlock {
+        heading: heading.into(),
+        columns: (1..9).map(|column| column.to_string()).collect(),
+        rows: (0..6).map(&mut row).collect(),
+    };
+    let sheet = ImageSheet {
+        name: "samples".into(),
+        title: "Images".into(),
+        caption: "Images of both samples.".into(),
+        section: "Images".into(),
+        blocks: ["Reference", "Surrogate"].map(&mut block).into(),
+    };
+    let map = ClassMap {
+        points: (0..300).map(|_| [normal(&mut random) as f32, normal(&mut random) as f32]).collect(),
+        classes: (0..300).map(|point| point % 10).collect(),
+        labels: (0..10).map(|class| class.to_string()).collect(),
+        axes: ["z₁", "z₂"].map(String::from),
+        caption: "Codes of test images.".into(),
+    };
+    ImageFigures { size: [8, 8], sheets: vec![sheet], map: Some(map) }
+}
+
 #[test]
 fn every_feature_and_part_has_a_figure_in_both_formats() {
     let folder = tempfile::tempdir().unwrap();
@@ -399,6 +430,7 @@ fn every_feature_and_part_has_a_figure_in_both_formats() {
         &metrics,
         Some(&example_curves()),
         Some(&example_latents()),
+        Some(&example_images()),
         &folder.path().join("plots"),
     )
     .unwrap();
@@ -413,6 +445,8 @@ fn every_feature_and_part_has_a_figure_in_both_formats() {
         "learning_curves",
         "plane",
         "latent_map",
+        "samples",
+        "latent_classes",
     ];
     for name in metrics.features.iter().map(|feature| feature.feature.name.as_str()).chain(fixed) {
         assert!(names.contains(&name), "no figure {name} among {names:?}");
@@ -428,7 +462,8 @@ fn every_feature_and_part_has_a_figure_in_both_formats() {
 
 #[test]
 fn figures_of_one_section_follow_each_other() {
-    let drafts = drafts(&example(), Some(&example_curves()), Some(&example_latents()));
+    let drafts =
+        drafts(&example(), Some(&example_curves()), Some(&example_latents()), Some(&example_images()));
     let mut sections: Vec<&str> = drafts.iter().map(|draft| draft.section.as_str()).collect();
     sections.dedup();
     let distinct: BTreeSet<&str> = sections.iter().copied().collect();
@@ -444,7 +479,7 @@ fn names_are_safe_for_files_and_distinct() {
         feature.feature.name = name.into();
     }
     let folder = tempfile::tempdir().unwrap();
-    let figures = write_plots(&metrics, None, None, folder.path()).unwrap();
+    let figures = write_plots(&metrics, None, None, None, folder.path()).unwrap();
     let names: BTreeSet<&str> = figures.iter().map(|figure| figure.name.as_str()).collect();
     assert!(names.contains("a_b") && names.contains("a_b_2"), "{names:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2 * figures.len());
@@ -455,7 +490,7 @@ fn an_unwritable_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plots");
     std::fs::write(&file, "in the way").unwrap();
-    let error = write_plots(&example(), None, None, &file).unwrap_err().to_string();
+    let error = write_plots(&example(), None, None, None, &file).unwrap_err().to_string();
     assert!(error.contains("plots"), "{error}");
 }
 
@@ -510,7 +545,7 @@ fn points_of(shape: &Shape) -> Vec<(f64, f64)> {
 #[test]
 fn broken_numbers_never_reach_a_figure() {
     for metrics in broken() {
-        for draft in drafts(&metrics, None, None) {
+        for draft in drafts(&metrics, None, None, None) {
             let Scene { width, height, shapes } = &draft.scene;
             for point in shapes.iter().flat_map(points_of) {
                 let inside = (0.0..=*width).contains(&point.0) && (0.0..=*height).contains(&point.1);
@@ -550,7 +585,8 @@ fn svg_is_well_formed_whatever_the_labels_say() {
     let mut metrics = example();
     metrics.reference.label = "<Geant4> & \"friends\"".into();
     metrics.features[0].feature.label = "p < 0 && 'q' > 1".into();
-    for draft in drafts(&metrics, Some(&example_curves()), Some(&example_latents())) {
+    for draft in drafts(&metrics, Some(&example_curves()), Some(&example_latents()), Some(&example_images()))
+    {
         well_formed(&render::svg(&draft.scene)).unwrap_or_else(|fault| panic!("{}: {fault}", draft.name));
     }
     assert!(well_formed("<svg><text>a</svg>").is_err() && well_formed("<svg>a & b</svg>").is_err());
@@ -582,7 +618,9 @@ fn no_text_overlaps_another_or_leaves_the_figure() {
     long.candidate.label = "spline flow, 10 couplings".into();
     long.features[0].feature.label = "Energy-weighted radial width of the shower over all layers".into();
     for metrics in [example(), long] {
-        for draft in drafts(&metrics, Some(&example_curves()), Some(&example_latents())) {
+        for draft in
+            drafts(&metrics, Some(&example_curves()), Some(&example_latents()), Some(&example_images()))
+        {
             assert_no_text_overlaps(&draft.name, &draft.scene);
         }
     }

@@ -93,6 +93,7 @@ fn render(
         candidate => view::sample(&metrics.candidate),
         rows => view::rows(metrics, figures),
         modes => view::modes(metrics),
+        classes => view::classes(metrics),
         sections => view::sections(figures, &bitmaps),
         facts => view::facts(report, curves),
         config => report.config_toml,

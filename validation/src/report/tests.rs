@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::metrics::Verdict;
-use crate::plots::tests::{example, example_curves, example_latents};
+use crate::plots::tests::{example, example_curves, example_images, example_latents};
 use crate::plots::write_plots;
 
 fn example_context() -> ReportContext {
@@ -19,8 +19,14 @@ fn example_context() -> ReportContext {
 /// The page and its figures, made once for all tests.
 static REPORT: LazyLock<(String, Vec<Figure>)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let figures =
-        write_plots(&example(), Some(&example_curves()), Some(&example_latents()), folder.path()).unwrap();
+    let figures = write_plots(
+        &example(),
+        Some(&example_curves()),
+        Some(&example_latents()),
+        Some(&example_images()),
+        folder.path(),
+    )
+    .unwrap();
     let path = folder.path().join("report.html");
     write_report(&path, &example_context(), &example(), &figures, Some(&example_curves())).unwrap();
     (std::fs::read_to_string(&path).unwrap(), figures)
@@ -114,7 +120,7 @@ fn numbers_that_are_missing_show_as_dashes() {
 #[test]
 fn a_lost_figure_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let figures = write_plots(&example(), None, None, folder.path()).unwrap();
+    let figures = write_plots(&example(), None, None, None, folder.path()).unwrap();
     std::fs::remove_file(&figures[0].png_path).unwrap();
     let error = write_report(&folder.path().join("r.html"), &example_context(), &example(), &figures, None)
         .unwrap_err();

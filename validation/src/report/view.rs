@@ -6,9 +6,10 @@ use serde::Serialize;
 use super::ReportContext;
 use crate::events::MassMetrics;
 use crate::figures::OF_EVENTS;
+use crate::images::ImageMetrics;
 use crate::metrics::{
-    Bound, Estimate, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, ResponseBin, ResponseMetrics,
-    SampleInfo, Share, Verdict,
+    Bound, DistanceMetrics, Estimate, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, NeighbourMetrics,
+    ResponseBin, ResponseMetrics, SampleInfo, Share, Verdict,
 };
 use crate::plots::format::{count, probability, significant, titled, with_error};
 use crate::plots::{Figure, LearningCurves};
@@ -126,6 +127,7 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
     }
     cards.extend(metrics.global.modes.iter().flat_map(mode_cards));
     cards.extend(metrics.events.iter().flat_map(|events| &events.masses).flat_map(mass_cards));
+    cards.extend(metrics.images.iter().flat_map(image_cards));
     cards.extend(metrics.global.kl.map(|kl| CardView {
         name: "KL divergence from the truth".into(),
         value: format!("{} nat", with_error(kl.value, kl.error)),
@@ -149,6 +151,43 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
     cards.extend(worst(metrics, "Largest separation power", |feature| {
         (feature.separation_power.value, feature.separation_power.floor)
     }));
+    cards
+}
+
+/// What a classifier and the training sample tell about images.
+fn image_cards(images: &ImageMetrics) -> Vec<CardView> {
+    let card = |name: &str, found: DistanceMetrics, note: &str| CardView {
+        name: name.into(),
+        value: with_error(found.value, found.error),
+        note: format!("floor {}; {note}", with_error(found.floor, found.floor_error)),
+    };
+    let mut cards = Vec::new();
+    if let Some(found) = &images.classified {
+        cards.extend(found.accuracy.map(|accuracy| {
+            let [value, floor] = [(accuracy.value, accuracy.error), (accuracy.floor, accuracy.floor_error)]
+                .map(|(value, error)| share(Share { value, error }));
+            let note = format!("reference {floor}; images in the class that was asked for");
+            CardView { name: "Class accuracy".into(), value, note }
+        }));
+        cards.push(card("Fréchet distance of images", found.fid_lenet, &found.classifier));
+        cards.push(card("Balance of classes", found.balance, "entropy of the classes, 1 for equal shares"));
+        cards.push(card("Smallest share of a class", found.smallest_share, "over the reference's share"));
+        for (name, figure) in found.neighbours.iter().flat_map(NeighbourMetrics::named) {
+            cards.push(card(
+                &format!("{name} of images"),
+                figure,
+                "in the space of the classifier's features",
+            ));
+        }
+    }
+    if let Some(nearest) = &images.nearest {
+        cards.push(card("Distance to training images", nearest.ratio, "median over that of test images"));
+        cards.push(CardView {
+            name: "Near copies of training images".into(),
+            value: share(nearest.near_copies),
+            note: "5 % for new images: nearer than a twentieth of the test images".into(),
+        });
+    }
     cards
 }
 
@@ -186,12 +225,51 @@ pub(super) struct ModeView {
     recovered: bool,
 }
 
+/// A row of the table of classes.
+#[derive(Serialize)]
+pub(super) struct ClassView {
+    label: String,
+    reference: String,
+    candidate: String,
+    ratio: String,
+    accuracy: String,
+    reference_accuracy: String,
+    low: bool,
+}
+
+/// A class with less than this part of the reference's share is marked.
+const LOW_SHARE: f64 = 0.5;
+
+/// The classes of images, where a classifier tells them.
+pub(super) fn classes(metrics: &Metrics) -> Vec<ClassView> {
+    let classified = metrics.images.iter().filter_map(|images| images.classified.as_ref());
+    let classes = classified.flat_map(|found| &found.classes).map(|class| {
+        let (ratio, error) = ratio(class.reference, class.candidate);
+        let or_nothing = |accuracy: Option<Share>| accuracy.map_or("–".into(), share);
+        ClassView {
+            label: class.label.clone(),
+            reference: share(class.reference),
+            candidate: share(class.candidate),
+            ratio: with_error(ratio, error),
+            accuracy: or_nothing(class.accuracy),
+            reference_accuracy: or_nothing(class.reference_accuracy),
+            low: ratio < LOW_SHARE,
+        }
+    });
+    classes.collect()
+}
+
+/// Candidate over reference, and its error.
+fn ratio(reference: Share, candidate: Share) -> (f64, f64) {
+    let ratio = candidate.value / reference.value;
+    (ratio, (candidate.error / reference.value).hypot(ratio * reference.error / reference.value))
+}
+
 /// The modes in the order of the configuration, then what lies outside all of them.
 pub(super) fn modes(metrics: &Metrics) -> Vec<ModeView> {
     let Some(modes) = &metrics.global.modes else { return Vec::new() };
     let row = |centre: String, reference: Share, candidate: Share, recovered: bool| {
-        let ratio = candidate.value / reference.value;
-        let error = (candidate.error / reference.value).hypot(ratio * reference.error / reference.value);
+        let (ratio, error) = ratio(reference, candidate);
         ModeView {
             centre,
             reference: share(reference),

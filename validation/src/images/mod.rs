@@ -1,0 +1,48 @@
+//! Samples of images: what a classifier sees in them, how near they are to training images, and simple observables.
+//!
+//! `validation` knows no classifier: it is handed features and classes of both samples as [`Classified`].
+
+mod classes;
+mod frechet;
+mod nearest;
+mod observables;
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+pub use self::classes::{ClassMetrics, ClassifiedMetrics, ClassifiedSample, accuracy, classified_metrics};
+pub use self::nearest::{NearestImages, NearestMetrics, nearest_metrics};
+pub(crate) use self::observables::image_features;
+
+/// A column of grey images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageColumn {
+    /// Name of the column, lists of pixels row by row.
+    pub name: String,
+    /// Height and width; `None` for squares.
+    pub size: Option<[usize; 2]>,
+}
+
+/// Height and width of images of so many pixels: those given, or the sides of a square; `None` if it is none.
+pub fn side_lengths(given: Option<[usize; 2]>, pixels: usize) -> Option<[usize; 2]> {
+    let side = pixels.isqrt();
+    given.or_else(|| (side * side == pixels).then_some([side; 2]))
+}
+
+/// What a classifier makes of a sample of images.
+#[derive(Clone, Debug)]
+pub struct Classified {
+    /// Numbers in which images of different kinds differ, `[images, features]`.
+    pub features: Array2<f32>,
+    /// Most probable class of every image, from 0.
+    pub classes: Vec<usize>,
+}
+
+/// Figures of samples of images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageMetrics {
+    /// By a classifier of images; where there is one.
+    pub classified: Option<ClassifiedMetrics>,
+    /// By their distances to training images; in a run.
+    pub nearest: Option<NearestMetrics>,
+}
