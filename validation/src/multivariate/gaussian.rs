@@ -13,12 +13,13 @@ pub(crate) struct Gaussian {
 }
 
 impl Gaussian {
-    /// Of at least two events `[events, features]`; the covariance is the unbiased one.
-    pub(crate) fn of(sample: &Array2<f64>) -> Self {
-        let n = sample.nrows() as f64;
-        let mean = sample.sum_axis(Axis(0)) / n;
-        let centred = sample - &mean;
-        Self { covariance: centred.t().dot(&centred) / (n - 1.0), mean }
+    /// Of events `[events, features]` that count several `times`, at least two together; the covariance is the unbiased one.
+    pub(crate) fn of(mut events: Array2<f64>, times: &Array1<f64>) -> Self {
+        let n = times.sum();
+        let mean = times.dot(&events) / n;
+        events -= &mean;
+        events *= &times.mapv(f64::sqrt).insert_axis(Axis(1));
+        Self { covariance: events.t().dot(&events) / (n - 1.0), mean }
     }
 
     /// Of `n` events, at least two, with the sum Σx and the sum of products Σx·xᵀ.
@@ -75,12 +76,13 @@ mod tests {
             };
             let (a, b) = (matrix(&case.a), matrix(&case.b));
             let sums = Gaussian::of_sums(a.nrows() as f64, &a.sum_axis(Axis(0)), &a.t().dot(&a));
-            for first in [Gaussian::of(&a), sums] {
-                let found = first.frechet_distance(&Gaussian::of(&b)).expect("finite");
+            let once = |events: &Array2<f64>| Gaussian::of(events.clone(), &Array1::ones(events.nrows()));
+            for first in [once(&a), sums] {
+                let found = first.frechet_distance(&once(&b)).expect("finite");
                 let close = (found - case.frechet).abs() < 1e-6 * case.frechet;
                 assert!(close, "{}: {found} instead of {}", case.name, case.frechet);
             }
-            let own = Gaussian::of(&a).frechet_distance(&Gaussian::of(&a)).expect("finite");
+            let own = once(&a).frechet_distance(&once(&a)).expect("finite");
             assert!(own.abs() < 1e-6 * case.frechet, "{}: {own} from itself", case.name);
         }
     }

@@ -12,9 +12,9 @@
 //!
 //! All depend on the number of events, which is therefore the same for the floor: they are means over [`SUBSAMPLES`] pairs of disjoint
 //! subsamples of up to [`LARGEST`] events, and their errors those of these means (for the discrepancy, Zaremba et al. 2013,
-//! arXiv:1307.1954). A row of distances is held at a time.
+//! arXiv:1307.1954). A block of rows of distances is held at a time.
 
-use ndarray::{Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, Axis, s};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use simile_data::random;
@@ -27,6 +27,10 @@ const NEIGHBOURS: usize = 5;
 const SUBSAMPLES: usize = 5;
 /// Events of a subsample at most: the time is ∝ the square.
 const LARGEST: usize = 2000;
+/// Events whose distances to all others are found together, by one product of matrices.
+const ROWS: usize = 128;
+/// Squared distances of this size, in units of the squared norms they are differences of, are those of equal events.
+const ROUNDING: f64 = 64.0 * f64::EPSILON;
 /// Events below which neighbourhoods mean little.
 const SMALLEST: usize = 4 * NEIGHBOURS;
 
@@ -43,8 +47,8 @@ pub(super) fn neighbourhoods(
     let truth = subsamples(reference, events, 2 * SUBSAMPLES, seed, 0);
     let fake = subsamples(candidate, events, SUBSAMPLES, seed, 1);
     let width = median_distance(&truth[0]);
-    let clouds = |points: Vec<Array2<f64>>| -> Vec<Cloud> {
-        points.into_par_iter().map(|points| Cloud::new(points, width)).collect()
+    let clouds = |samples: Vec<Points>| -> Vec<Cloud> {
+        samples.into_par_iter().map(|points| Cloud::new(points, width)).collect()
     };
     let (truth, fake) = (clouds(truth), clouds(fake));
     let (first, second) = truth.split_at(SUBSAMPLES);
@@ -72,12 +76,12 @@ pub(super) fn neighbourhoods(
     Some((neighbours, distance(|pair| pair.squared_discrepancy)))
 }
 
-/// Disjoint random events, as `[features, events]`.
-fn subsamples(sample: &Array2<f32>, events: usize, number: usize, seed: u64, index: u64) -> Vec<Array2<f64>> {
+/// Disjoint random events.
+fn subsamples(sample: &Array2<f32>, events: usize, number: usize, seed: u64, index: u64) -> Vec<Points> {
     let mut order: Vec<usize> = (0..sample.nrows()).collect();
     order.shuffle(&mut random::stream(seed, "validation/subsamples", index));
     let rows = order.chunks_exact(events).take(number);
-    rows.map(|rows| sample.select(Axis(0), rows).t().mapv(f64::from)).collect()
+    rows.map(|rows| Points::new(sample.select(Axis(0), rows).mapv(f64::from))).collect()
 }
 
 /// Mean of independent values, and its error.
@@ -88,23 +92,43 @@ pub(crate) fn mean(values: Vec<f64>) -> Estimate {
     Estimate { value: mean, error: (variance / n).sqrt() }
 }
 
-/// Squared distances of one event to all of `points`, `[features, events]`.
-fn squared_distances(event: ArrayView1<'_, f64>, points: &Array2<f64>, distances: &mut [f64]) {
-    distances.fill(0.0);
-    for (x, values) in event.iter().zip(points.rows()) {
-        distances.iter_mut().zip(values).for_each(|(distance, y)| *distance += (x - y) * (x - y));
+/// Events as points.
+struct Points {
+    /// `[events, features]`
+    values: Array2<f64>,
+    squared_norms: Array1<f64>,
+}
+
+impl Points {
+    fn new(values: Array2<f64>) -> Self {
+        Self { squared_norms: values.map_axis(Axis(1), |event| event.dot(&event)), values }
+    }
+
+    fn len(&self) -> usize {
+        self.squared_norms.len()
+    }
+
+    /// Hands on every event with its squared distances ‖x‖² + ‖y‖² − 2·x·y to all of `others`.
+    fn squared_distances(&self, others: &Self, mut each: impl FnMut(usize, &mut [f64])) {
+        for first in (0..self.len()).step_by(ROWS) {
+            let block = self.values.slice(s![first..(first + ROWS).min(self.len()), ..]);
+            let mut products = block.dot(&others.values.t());
+            for (event, mut row) in (first..).zip(products.rows_mut()) {
+                let own = self.squared_norms[event];
+                for (value, other) in row.iter_mut().zip(&others.squared_norms) {
+                    let distance = own + other - 2.0 * *value;
+                    *value = if distance < ROUNDING * (own + other) { 0.0 } else { distance };
+                }
+                each(event, row.as_slice_mut().expect("a product is in standard order"));
+            }
+        }
     }
 }
 
 /// Median distance of all pairs of different events; 1 where most are alike.
-fn median_distance(points: &Array2<f64>) -> f64 {
-    let events = points.ncols();
-    let mut row = vec![0.0; events];
-    let mut squares = Vec::with_capacity(events * (events - 1) / 2);
-    for (i, event) in points.columns().into_iter().enumerate() {
-        squared_distances(event, points, &mut row);
-        squares.extend_from_slice(&row[i + 1..]);
-    }
+fn median_distance(points: &Points) -> f64 {
+    let mut squares = Vec::with_capacity(points.len() * (points.len() - 1) / 2);
+    points.squared_distances(points, |event, row| squares.extend_from_slice(&row[event + 1..]));
     let (middle, even) = (squares.len() / 2, squares.len().is_multiple_of(2));
     let (below, &mut upper, _) = squares.select_nth_unstable_by(middle, f64::total_cmp);
     let lower = if even { below.iter().copied().fold(0.0, f64::max) } else { upper };
@@ -114,8 +138,7 @@ fn median_distance(points: &Array2<f64>) -> f64 {
 
 /// Events of one sample.
 struct Cloud {
-    /// `[features, events]`
-    points: Array2<f64>,
+    points: Points,
     /// Squared radii of the balls.
     balls: Vec<f64>,
     /// Mean of the kernel over pairs of different events.
@@ -133,38 +156,33 @@ struct Pair {
 }
 
 impl Cloud {
-    fn new(points: Array2<f64>, width: f64) -> Self {
-        let events = points.ncols();
-        let mut row = vec![0.0; events];
-        let (mut balls, mut kernel) = (Vec::with_capacity(events), 0.0);
-        for event in points.columns() {
-            squared_distances(event, &points, &mut row);
+    fn new(points: Points, width: f64) -> Self {
+        let (mut balls, mut kernel) = (Vec::with_capacity(points.len()), 0.0);
+        points.squared_distances(&points, |_, row| {
             // Less one for the event itself.
-            kernel += kernel_sum(&row, width) - 1.0;
+            kernel += kernel_sum(row, width) - 1.0;
             // It is its own nearest neighbour.
             balls.push(*row.select_nth_unstable_by(NEIGHBOURS, f64::total_cmp).1);
-        }
-        let n = events as f64;
+        });
+        let n = points.len() as f64;
         Self { kernel: kernel / (n * (n - 1.0)), points, balls }
     }
 
     /// Judges `other` as a candidate for this reference.
     fn compare(&self, other: &Self, width: f64) -> Pair {
-        let mut row = vec![0.0; other.points.ncols()];
-        let mut precise = vec![false; row.len()];
+        let mut precise = vec![false; other.points.len()];
         let (mut recalled, mut covered, mut inside, mut kernel) = (0, 0, 0, 0.0);
-        for (event, &ball) in self.points.columns().into_iter().zip(&self.balls) {
-            squared_distances(event, &other.points, &mut row);
-            let before = inside;
+        self.points.squared_distances(&other.points, |event, row| {
+            let (ball, before) = (self.balls[event], inside);
             for (&distance, precise) in row.iter().zip(&mut precise) {
                 inside += usize::from(distance < ball);
                 *precise |= distance < ball;
             }
             covered += usize::from(inside > before);
             recalled += usize::from(row.iter().zip(&other.balls).any(|(distance, ball)| distance < ball));
-            kernel += kernel_sum(&row, width);
-        }
-        let (own, others) = (self.balls.len() as f64, row.len() as f64);
+            kernel += kernel_sum(row, width);
+        });
+        let (own, others) = (self.balls.len() as f64, precise.len() as f64);
         Pair {
             precision: precise.iter().filter(|precise| **precise).count() as f64 / others,
             recall: recalled as f64 / own,
@@ -210,8 +228,9 @@ mod tests {
         let golden: Golden = serde_json::from_str(include_str!("../../golden/neighbours.json"))
             .expect("neighbours.py writes this form");
         for case in golden.cases {
-            let points =
-                |rows: &[Vec<f64>]| Array2::from_shape_fn((rows[0].len(), rows.len()), |(j, i)| rows[i][j]);
+            let points = |rows: &[Vec<f64>]| {
+                Points::new(Array2::from_shape_fn((rows.len(), rows[0].len()), |(i, j)| rows[i][j]))
+            };
             let (a, b) = (points(&case.a), points(&case.b));
             let width = median_distance(&a);
             let found = Cloud::new(a, width).compare(&Cloud::new(b, width), width);
