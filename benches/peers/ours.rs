@@ -24,6 +24,8 @@ const FLOW_FLOPS: f64 = 2.0 * 8.0 * (12.0 * 128.0 + 128.0 * 128.0 + 128.0 * 376.
 const REPETITIONS: usize = 5;
 
 fn main() {
+    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
+    pool.build_global().expect("the first pool");
     let mut cases = BTreeMap::new();
     // `cargo bench` hands on its own arguments.
     let only: Option<String> = std::env::args().skip(1).find(|a| !a.starts_with('-'));

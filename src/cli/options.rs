@@ -92,7 +92,10 @@ impl Common {
             Some(threads) => usize::from(threads),
             None => asked.map_or(0, |asked| asked.min(available)),
         };
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")
+        // A training step is many short parallel loops: handing each to other threads and sleeping until it is done
+        // takes a tenth of it.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+        pool.build_global().context("cannot start threads")
     }
 
     /// The device to compute on.
