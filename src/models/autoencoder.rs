@@ -275,7 +275,7 @@ impl Surrogate for Autoencoder {
         condition: Tensor<2>,
         rng: &mut ChaCha8Rng,
     ) -> Option<[Tensor<2>; 2]> {
-        let input = self.corrupt(target, rng);
+        let input = self.corrupted(&Batch::new(target, condition.clone()), rng);
         let code = self.encode(input.clone(), condition.clone());
         Some([input, self.decode(code, condition)])
     }
