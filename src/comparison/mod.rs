@@ -14,7 +14,7 @@ use simile_validation::metrics::Estimate;
 use simile_validation::plots::{Contender, Limited, PlotError, TradeOff, write_trade_off};
 use thiserror::Error;
 
-pub use record::{ClassifierRecord, DeviationRecord, GateCount, RunRecord};
+pub use record::{ClassifierRecord, DeviationRecord, GateCount, ImageRecord, RunRecord};
 
 use crate::files;
 use crate::pipeline::{PipelineError, RunDirectory, Stage};

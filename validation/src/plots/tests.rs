@@ -538,6 +538,9 @@ fn points_of(shape: &Shape) -> Vec<(f64, f64)> {
         Shape::Line { points, .. } | Shape::Polygon { points, .. } => points.clone(),
         Shape::Boxes { boxes, .. } => boxes.iter().flat_map(|b| [(b[0], b[1]), (b[2], b[3])]).collect(),
         Shape::Disc { center, .. } => vec![*center],
+        Shape::Image { at: (x, y), pixel, width, levels } => {
+            vec![(*x, *y), (x + pixel * *width as f64, y + pixel * (levels.len() / width) as f64)]
+        }
         Shape::Text(text) => vec![text.at],
     }
 }
