@@ -7,8 +7,8 @@ mod bench;
 mod compare;
 mod completions;
 mod config;
+mod fetch;
 mod fill;
-#[cfg(feature = "hdf5")]
 mod import;
 mod inspect;
 mod merge;
@@ -63,7 +63,7 @@ enum Command {
     Fill(fill::Fill),
     Reconstruct(reconstruct::Reconstruct),
     Simulate(simulate::Simulate),
-    #[cfg(feature = "hdf5")]
+    Fetch(fetch::Fetch),
     Import(import::Import),
     Validate(validate::Validate),
     Compare(compare::Compare),
@@ -116,7 +116,7 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Fill(command) => command.run(common),
         Command::Reconstruct(command) => command.run(common),
         Command::Simulate(command) => command.run(common),
-        #[cfg(feature = "hdf5")]
+        Command::Fetch(command) => command.run(common),
         Command::Import(command) => command.run(common),
         Command::Validate(command) => command.run(common),
         Command::Compare(command) => command.run(common),
