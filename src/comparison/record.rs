@@ -1,7 +1,9 @@
 //! The figures of one run.
 
 use serde::{Deserialize, Serialize};
-use simile_validation::metrics::{Bound, Estimate, Floored, Metrics, ResponseBin, Verdict};
+use simile_validation::metrics::{
+    Bound, Estimate, Floored, LikelihoodMetrics, Metrics, ResponseBin, Verdict,
+};
 
 use crate::models::bundle::Manifest;
 use crate::pipeline::{GenerationRecord, PipelineError, RunDirectory, Summary, read};
@@ -25,6 +27,9 @@ pub struct RunRecord {
     pub resolution: Option<DeviationRecord>,
     /// Separation power, mean over all features
     pub separation_power: Floored,
+    /// Mean log-likelihood of the test events in nats; where it was worked out
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<LikelihoodMetrics>,
     /// Number of trainable weights
     pub parameters: usize,
     /// Events trained on
@@ -104,6 +109,7 @@ impl RunRecord {
             response: deviation(&metrics, "response.mean_deviation", |bin| bin.mean_deviation),
             resolution: deviation(&metrics, "response.resolution_deviation", |bin| bin.resolution_deviation),
             separation_power: separation_power(&metrics),
+            likelihood: metrics.global.likelihood,
             parameters: manifest.parameters,
             training_events: manifest.training.events,
             training_seconds: manifest.training.seconds,

@@ -6,7 +6,9 @@ use simile_validation::c2st::{ClassifierError, Labelled, Scorer, TwoSampleClassi
 use simile_validation::metrics::KlMetrics;
 use simile_validation::{ValidateOptions, Validation, write_weights};
 
-use super::{Observer, PipelineError, RunDirectory, create_parent, divergence, latents, nested, prepare};
+use super::{
+    Observer, PipelineError, RunDirectory, create_parent, divergence, latents, likelihood, nested, prepare,
+};
 use crate::models::MlpClassifier;
 use crate::models::bundle::Bundle;
 
@@ -21,6 +23,7 @@ pub(super) fn validate(
     let bundle = Bundle::load(&run.model(), device)?;
     let mut options = options(run, ["reference", "surrogate"])?;
     options.kl = divergence::kl(run, &bundle, &reference, device)?;
+    options.likelihood = likelihood::likelihood(run, &bundle, &reference, device)?;
     options.events = nested::compare(run)?;
     let classifier = MlpClassifier::new(config.classifier.clone(), device.clone());
     let classifier: &dyn TwoSampleClassifier = &classifier;
@@ -53,18 +56,24 @@ pub(super) fn rehearse(run: &RunDirectory, observer: &mut dyn Observer) -> Resul
             ));
         }
     }
+    options.likelihood = likelihood::rehearse(run, &test, observer)?;
     options.events = nested::rehearse(run)?;
     simile_validation::validate(&test, &test, &options, Some(&Undecided), &|_| ())?;
     Ok(())
 }
 
-/// What the configuration asks for. Gates on the divergence from a known density hold for models that have a density, so
-/// that one configuration serves all kinds.
+/// What the configuration asks for. Gates on densities hold for models that have a density, so that one configuration
+/// serves all kinds.
 fn options(run: &RunDirectory, labels: [&str; 2]) -> Result<ValidateOptions, PipelineError> {
     let config = &run.config;
     let mut options = config.validation.options(config.seed, labels)?;
-    if config.validation.log_density.is_some() && !config.model.has_density() {
-        options.gates.retain(|gate| gate.metric != "kl");
+    if !config.model.has_density() {
+        let of_density = |metric: &str| match metric {
+            "kl" => config.validation.log_density.is_some(),
+            "log_likelihood" | "elbo" | "bits_per_dimension" => config.validation.likelihood.is_some(),
+            _ => false,
+        };
+        options.gates.retain(|gate| !of_density(&gate.metric));
     }
     Ok(options)
 }

@@ -15,8 +15,8 @@ use crate::events::EventMetrics;
 use crate::features::{Calorimeter, Extraction, ObservableSet, extract, voxel_inputs};
 use crate::gates::{GateRule, apply_gates, check_gates};
 use crate::metrics::{
-    C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics, PlaneMetrics, Profiles,
-    ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
+    C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, LikelihoodMetrics, Metrics, ModeMetrics,
+    PlaneMetrics, Profiles, ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
 };
 use crate::modes::{ModesOptions, Points, mode_metrics};
 use crate::multivariate::{Distances, MIN_EVENTS, distances};
@@ -63,6 +63,8 @@ pub struct ValidateOptions {
     pub modes: Option<ModesOptions>,
     /// Divergence of the densities, which the maker of the candidate alone can work out; passed on to the metrics.
     pub kl: Option<KlMetrics>,
+    /// Likelihood of the reference, which the maker of the candidate alone can work out; passed on to the metrics.
+    pub likelihood: Option<LikelihoodMetrics>,
     /// What was found about nested events, which are compared apart; passed on to the metrics.
     pub events: Option<EventMetrics>,
     /// Protocol of the classifier tests.
@@ -94,6 +96,7 @@ impl Default for ValidateOptions {
             permutations: DEFAULT_PERMUTATIONS,
             modes: None,
             kl: None,
+            likelihood: None,
             events: None,
             c2st: C2stOptions::default(),
             max_events: None,
@@ -240,6 +243,9 @@ impl<'a> Comparison<'a> {
         let calorimeter = shower.as_ref().map(|(_, calorimeter)| calorimeter);
         let extracted = |table: &Table| extract(table, calorimeter, options.incident.as_ref(), &units);
         let extractions = (extracted(&tables.0), extracted(&tables.1));
+        if tables.0.columns.is_empty() && extractions.0.sample.columns.is_empty() {
+            return Err(ValidationError::NoFeatures);
+        }
         check_features(&extractions.0)?;
         Ok(Self {
             options,
@@ -274,6 +280,7 @@ impl<'a> Comparison<'a> {
                 sliced_wasserstein: distances.as_ref().and_then(|distances| distances.sliced_wasserstein),
                 modes: self.modes()?,
                 kl: self.options.kl,
+                likelihood: self.options.likelihood,
             },
             profiles: self.profiles(),
             plane: self.plane(),
@@ -461,9 +468,6 @@ fn check_widths(reference: &Table, candidate: &Table) -> Result<(), ValidationEr
 fn check_features(extraction: &Extraction) -> Result<(), ValidationError> {
     let mut names: Vec<&str> =
         extraction.sample.columns.iter().map(|column| column.feature.name.as_str()).collect();
-    if names.is_empty() {
-        return Err(ValidationError::NoFeatures);
-    }
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(ValidationError::DuplicateFeature { feature: pair[0].to_owned() }),
