@@ -8,6 +8,7 @@ mod events;
 #[cfg(feature = "hdf5")]
 mod import;
 mod memory;
+mod mnist;
 mod models;
 mod program;
 mod resume;
