@@ -8,8 +8,8 @@ mod classify;
 mod compare;
 mod completions;
 mod config;
+mod fetch;
 mod fill;
-#[cfg(feature = "hdf5")]
 mod import;
 mod inspect;
 mod merge;
@@ -66,7 +66,7 @@ enum Command {
     Reconstruct(reconstruct::Reconstruct),
     Simulate(simulate::Simulate),
     Classify(classify::Classify),
-    #[cfg(feature = "hdf5")]
+    Fetch(fetch::Fetch),
     Import(import::Import),
     Validate(validate::Validate),
     Compare(compare::Compare),
@@ -126,7 +126,7 @@ fn run(command: Command, common: &Common) -> anyhow::Result<Outcome> {
         Command::Reconstruct(command) => command.run(common),
         Command::Simulate(command) => command.run(common),
         Command::Classify(command) => command.run(common),
-        #[cfg(feature = "hdf5")]
+        Command::Fetch(command) => command.run(common),
         Command::Import(command) => command.run(common),
         Command::Validate(command) => command.run(common),
         Command::Compare(command) => command.run(common),

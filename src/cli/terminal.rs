@@ -3,12 +3,13 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::options::LogFormat;
 use super::preemption::Preemption;
 use crate::Warn;
+use crate::fetch;
 use crate::pipeline::{self, Stage};
 use crate::sampling;
 use crate::training::{self, EpochRecord};
@@ -181,6 +182,32 @@ impl sampling::Observer for Terminal {
                 json!({"event": "sample", "events": done, "total": total, "events_per_second": rate}),
             );
         }
+    }
+}
+
+impl fetch::Observer for Terminal {
+    fn begin(&mut self, file: &str, done: u64, total: Option<u64>) {
+        self.finish_bar();
+        let size = total.map_or(String::new(), |total| format!(", {}", HumanBytes(total)));
+        let fields = json!({"event": "download", "file": file, "bytes": total, "from": done});
+        self.say(&format!("  downloading {file}{size}"), fields);
+        if let Some(total) = total {
+            self.start_bar(total, "  {bar:32} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left");
+            self.bar.iter().for_each(|bar| bar.set_position(done));
+        }
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        let Some(bar) = &self.bar else { return };
+        bar.inc(bytes);
+        if Some(bar.position()) == bar.length() {
+            self.finish_bar();
+        }
+    }
+
+    fn message(&mut self, message: &str) {
+        self.finish_bar();
+        pipeline::Observer::message(self, message);
     }
 }
 

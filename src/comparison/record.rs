@@ -1,7 +1,9 @@
 //! The figures of one run.
 
 use serde::{Deserialize, Serialize};
-use simile_validation::metrics::{Bound, Estimate, Floored, Metrics, ResponseBin, Verdict};
+use simile_validation::metrics::{
+    Bound, Estimate, Floored, LikelihoodMetrics, Metrics, ResponseBin, Verdict,
+};
 
 use crate::models::bundle::Manifest;
 use crate::pipeline::{GenerationRecord, PipelineError, RunDirectory, Summary, read};
@@ -28,6 +30,9 @@ pub struct RunRecord {
     pub images: Option<ImageRecord>,
     /// Separation power, mean over all features
     pub separation_power: Floored,
+    /// Mean log-likelihood of the test events in nats; where it was worked out
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<LikelihoodMetrics>,
     /// Number of trainable weights
     pub parameters: usize,
     /// Events trained on
@@ -120,6 +125,7 @@ impl RunRecord {
             resolution: deviation(&metrics, "response.resolution_deviation", |bin| bin.resolution_deviation),
             images: images(&metrics),
             separation_power: separation_power(&metrics),
+            likelihood: metrics.global.likelihood,
             parameters: manifest.parameters,
             training_events: manifest.training.events,
             training_seconds: manifest.training.seconds,

@@ -1,7 +1,7 @@
 //! The table of a comparison: one row per run, aligned for terminals or as Markdown.
 
 use simile_validation::Verdict;
-use simile_validation::metrics::Estimate;
+use simile_validation::metrics::{Estimate, LikelihoodMetrics};
 use simile_validation::plots::format::{count, significant, with_error};
 
 use super::{Comparison, DeviationRecord, RunRecord};
@@ -104,6 +104,7 @@ impl Comparison {
         let floor = significant(floors / self.runs.len() as f64, 2);
         columns
             .push(self.column("separation power", &floor, |run| significant(run.separation_power.value, 2)));
+        columns.extend(self.likelihoods());
         let mut size = self.column("parameters", "", |run| count(run.parameters));
         size.below = Some(self.below("training", |run| duration(run.training_seconds)));
         let mut speed = self.column("events/s by 1", "", |run| rate(&run.single));
@@ -118,6 +119,29 @@ impl Comparison {
         let mut gates = self.column("verdict", "", |run| verdict(run).into());
         gates.below = Some(self.below("gates", |run| format!("{}/{}", run.gates.passed, run.gates.all)));
         columns.push(gates);
+        columns
+    }
+
+    /// The log-likelihood, or the bits it is for numbers on a grid, and below it the bound; none where no run has one.
+    fn likelihoods(&self) -> Vec<Column> {
+        let of = |figure: fn(&LikelihoodMetrics) -> Option<Estimate>| {
+            move |run: &RunRecord| run.likelihood.as_ref().and_then(figure).map(estimate)
+        };
+        let bits = of(|likelihood| likelihood.bits_per_dimension);
+        let nats =
+            of(|likelihood| likelihood.bits_per_dimension.is_none().then_some(likelihood.log_likelihood));
+        let elbo = of(|likelihood| likelihood.elbo);
+        let has =
+            |figure: &dyn Fn(&RunRecord) -> Option<String>| self.runs.iter().any(|run| figure(run).is_some());
+        let mut columns = Vec::new();
+        if has(&nats) {
+            let mut column = self.column("log p nats", "", |run| nats(run).unwrap_or(NOTHING.into()));
+            column.below = Some(self.below("≥", |run| elbo(run).unwrap_or_default()));
+            columns.push(column);
+        }
+        if has(&bits) {
+            columns.push(self.column("bits/dim", "", |run| bits(run).unwrap_or(NOTHING.into())));
+        }
         columns
     }
 

@@ -36,6 +36,7 @@ fn run(name: &str) -> RunRecord {
         resolution: Some(deviation(0.07, [31_000.0, 50_000.0])),
         images: None,
         separation_power: Floored { value: 0.00213, floor: 0.00181 },
+        likelihood: None,
         parameters: 1_234_567,
         training_events: 13_532,
         training_seconds: 5400.0,

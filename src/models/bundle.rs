@@ -14,7 +14,7 @@ use simile_data::random;
 use simile_physics::Geometry;
 use thiserror::Error;
 
-use super::{Efficiency, Space, Surrogate, with_model};
+use super::{Efficiency, LogProb, Space, Surrogate, with_model};
 use crate::config::RunConfig;
 use crate::files::{self, PendingFolder, ReadError};
 use crate::nn::parameters::{self, ParameterError, Parameters};
@@ -158,7 +158,13 @@ pub trait Generator: Send + Sync {
     fn trajectory(&self, noise: Tensor<2>, condition: Tensor<2>) -> Option<Vec<Tensor<2>>>;
 
     /// See [`Surrogate::log_prob`].
-    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>>;
+    fn log_prob(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        samples: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<LogProb>;
 }
 
 impl<M: Surrogate + Send + Sync> Generator for M {
@@ -199,8 +205,14 @@ impl<M: Surrogate + Send + Sync> Generator for M {
         Surrogate::trajectory(self, noise, condition)
     }
 
-    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>> {
-        Surrogate::log_prob(self, target, condition, rng)
+    fn log_prob(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        samples: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<LogProb> {
+        Surrogate::log_prob(self, target, condition, samples, rng)
     }
 }
 

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::{NetworkConfig, check_count, check_positive};
-use super::{Batch, GroupSpace, Loss, Step, Surrogate};
+use super::{Batch, GroupSpace, LogProb, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::kernels::{Spline, Transform};
 use crate::nn::{Coupling, CouplingConfig, PermutationConfig};
@@ -210,8 +210,14 @@ impl Surrogate for Flow {
         Some(path)
     }
 
-    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, _: &mut ChaCha8Rng) -> Option<Tensor<2>> {
-        Some(Flow::log_prob(self, target, condition))
+    fn log_prob(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        _: usize,
+        _: &mut ChaCha8Rng,
+    ) -> Option<LogProb> {
+        Some(LogProb::exact(Flow::log_prob(self, target, condition)))
     }
 }
 

@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Batch, GroupSpace, Judge, Loss, Space, Step, Surrogate};
+use super::{Batch, GroupSpace, Judge, LogProb, Loss, Space, Step, Surrogate};
 
 /// See the module documentation.
 #[derive(Module, Debug)]
@@ -181,13 +181,19 @@ impl<M: Surrogate> Surrogate for Grouped<M> {
         }
     }
 
-    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>> {
+    fn log_prob(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        samples: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<LogProb> {
         let mut parts = Vec::new();
         self.for_each(&target, &condition, |model, target, condition| {
-            parts.push(model.log_prob(target, condition, rng));
+            parts.push(model.log_prob(target, condition, samples, rng));
         });
-        let parts: Option<Vec<Tensor<2>>> = parts.into_iter().collect();
-        parts.map(|parts| Tensor::cat(parts, 1).sum_dim(1))
+        let parts: Option<Vec<LogProb>> = parts.into_iter().collect();
+        parts?.into_iter().reduce(LogProb::plus)
     }
 }
 
@@ -271,7 +277,8 @@ mod tests {
         let model = Grouped::init(&space, |_, group| config.init(group, &device, &mut rng));
         let (target, condition) =
             (normal_noise(20, 4, &device, &mut rng), normal_noise(20, 1, &device, &mut rng));
-        let whole = Surrogate::log_prob(&model, target.clone(), condition.clone(), &mut rng).unwrap();
+        let whole =
+            Surrogate::log_prob(&model, target.clone(), condition.clone(), 1, &mut rng).unwrap().value;
         let known = Tensor::cat(vec![condition.clone(), target.clone().narrow(1, 0, 2)], 1);
         let parts = model.groups[0].log_prob(target.clone().narrow(1, 0, 2), condition)
             + model.groups[1].log_prob(target.narrow(1, 2, 2), known);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flow::{TransformKind, check_spline, log_standard_normal};
 use super::network::{NetworkConfig, check_count};
-use super::{Batch, GroupSpace, Loss, Step, Surrogate};
+use super::{Batch, GroupSpace, LogProb, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::kernels::{self, Columns, Transform};
 use crate::nn::{Made, MadeConfig};
@@ -151,8 +151,14 @@ impl Surrogate for Maf {
         Some(self.forward(target, &condition).0)
     }
 
-    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, _: &mut ChaCha8Rng) -> Option<Tensor<2>> {
+    fn log_prob(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        _: usize,
+        _: &mut ChaCha8Rng,
+    ) -> Option<LogProb> {
         let (z, log_det) = self.forward(target, &condition);
-        Some(log_standard_normal(z) + log_det)
+        Some(LogProb::exact(log_standard_normal(z) + log_det))
     }
 }

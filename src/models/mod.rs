@@ -209,6 +209,30 @@ pub enum Judge {
     Distance,
 }
 
+/// log p(target | condition) of events, in nats.
+#[derive(Clone, Debug)]
+pub struct LogProb {
+    /// `[batch, 1]`: exact, or the importance-weighted estimate of a model with latents
+    pub value: Tensor<2>,
+    /// The evidence lower bound `[batch, 1]`, where the value is an estimate
+    pub lower_bound: Option<Tensor<2>>,
+}
+
+impl LogProb {
+    /// A density known exactly.
+    pub fn exact(value: Tensor<2>) -> Self {
+        Self { value, lower_bound: None }
+    }
+
+    /// Of two groups of targets together.
+    fn plus(self, other: Self) -> Self {
+        Self {
+            value: self.value + other.value,
+            lower_bound: self.lower_bound.zip(other.lower_bound).map(|(a, b)| a + b),
+        }
+    }
+}
+
 /// A trainable generator of targets given conditions.
 pub trait Surrogate: Module + ModuleDisplay {
     /// What [`Surrogate::loss`] is, for logs and plots.
@@ -294,14 +318,15 @@ pub trait Surrogate: Module + ModuleDisplay {
         None
     }
 
-    /// log p(target | condition) `[batch, 1]` in nats, or an estimate of it that uses `rng`; none where the model has
-    /// no density.
+    /// The log density of targets `[batch, targets]`; none where the model has none. One that has to be estimated is so with
+    /// `samples` draws from `rng` for every event.
     fn log_prob(
         &self,
         _target: Tensor<2>,
         _condition: Tensor<2>,
+        _samples: usize,
         _rng: &mut ChaCha8Rng,
-    ) -> Option<Tensor<2>> {
+    ) -> Option<LogProb> {
         None
     }
 }
@@ -355,6 +380,11 @@ macro_rules! models {
                 match self {
                     $(Self::$variant(_) => $model::HAS_DENSITY,)*
                 }
+            }
+
+            /// Whether the density of this kind is estimated with a lower bound.
+            pub fn estimates_density(&self) -> bool {
+                matches!(self, Self::Vae(_))
             }
 
             /// How the epochs of this kind are compared.

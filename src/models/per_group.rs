@@ -79,6 +79,11 @@ impl ModelConfigs {
         self.of(0).has_density()
     }
 
+    /// Whether the density of this kind is estimated with a lower bound.
+    pub fn estimates_density(&self) -> bool {
+        self.of(0).estimates_density()
+    }
+
     /// How the epochs of this kind are compared.
     pub fn judge(&self) -> Judge {
         self.of(0).judge()

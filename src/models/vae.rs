@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flow::log_standard_normal;
 use super::network::{NetworkConfig, Role, check_count, check_not_negative};
-use super::{Batch, Flow, FlowConfig, GroupSpace, Loss, Step, Surrogate, normal_noise};
+use super::{Batch, Flow, FlowConfig, GroupSpace, LogProb, Loss, Step, Surrogate, normal_noise};
 use crate::config::ConfigError;
 use crate::kernels;
 use crate::nn::Network;
@@ -151,8 +151,6 @@ const CODE_LOG_SIGMA: f64 = 7.0;
 const MIN_LOG_SIGMA: f64 = -7.0;
 /// ½ ln 2π
 const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
-/// Importance samples of an estimate of log p(x|c).
-const IMPORTANCE_SAMPLES: usize = 64;
 
 /// What is seen of a latent: see [`Vae::decode`].
 struct Observation {
@@ -345,9 +343,15 @@ impl Surrogate for Vae {
         Some([target, Surrogate::decode(self, code, condition)])
     }
 
-    fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>, rng: &mut ChaCha8Rng) -> Option<Tensor<2>> {
+    fn log_prob(
+        &self,
+        target: Tensor<2>,
+        condition: Tensor<2>,
+        samples: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<LogProb> {
         let code = self.encode(target.clone(), condition.clone());
-        let weights = (0..IMPORTANCE_SAMPLES).map(|_| {
+        let weights = (0..samples).map(|_| {
             let pull = normal_noise(target.dims()[0], self.config.latents, &target.device(), rng);
             let latent = code.mean.clone() + code.log_sigma.clone().exp() * pull.clone();
             let log_code = log_standard_normal(pull) - code.log_sigma.clone().sum_dim(1);
@@ -356,6 +360,9 @@ impl Surrogate for Vae {
                 - log_code
         });
         let weights = Tensor::cat(weights.collect(), 1);
-        Some(kernels::log_sum_exp(weights) - (IMPORTANCE_SAMPLES as f64).ln())
+        Some(LogProb {
+            value: kernels::log_sum_exp(weights.clone()) - (samples as f64).ln(),
+            lower_bound: Some(weights.mean_dim(1)),
+        })
     }
 }

@@ -5,6 +5,7 @@ mod gallery;
 pub(crate) mod images;
 mod inputs;
 mod latents;
+mod likelihood;
 mod nested;
 mod prepare;
 mod report;
@@ -115,6 +116,12 @@ pub enum PipelineError {
     /// Reconstruction.
     #[error(transparent)]
     Clusters(#[from] crate::events::ClustersError),
+    /// A likelihood is asked for that does not exist.
+    #[error(
+        "`validation.likelihood`: the preprocessing of a target leaves no density (`angle`, `one_hot` and `layer_energies` do \
+         not): remove that table, or that step"
+    )]
+    NoDensity,
     /// The classifier of found objects.
     #[error("the efficiency cannot be learnt: {0}; check `efficiency.found` and the conditions")]
     Efficiency(String),

@@ -8,7 +8,8 @@ use simile_validation::{ValidateOptions, Validation, write_weights};
 
 use super::images::{self, Images, Source};
 use super::{
-    Observer, PipelineError, RunDirectory, create_parent, divergence, gallery, latents, nested, prepare,
+    Observer, PipelineError, RunDirectory, create_parent, divergence, gallery, latents, likelihood, nested,
+    prepare,
 };
 use crate::models::MlpClassifier;
 use crate::models::bundle::Bundle;
@@ -24,6 +25,7 @@ pub(super) fn validate(
     let bundle = Bundle::load(&run.model(), device)?;
     let mut options = options(run, ["reference", "surrogate"])?;
     options.kl = divergence::kl(run, &bundle, &reference, device)?;
+    options.likelihood = likelihood::likelihood(run, &bundle, &reference, device)?;
     options.events = nested::compare(run)?;
     let images = read_images(run, &reference, &candidate, device)?;
     options.images = images.as_ref().map(|images| images.metrics(options.seed)).transpose()?;
@@ -66,6 +68,7 @@ pub(super) fn rehearse(run: &RunDirectory, observer: &mut dyn Observer) -> Resul
             ));
         }
     }
+    options.likelihood = likelihood::rehearse(run, &test, observer)?;
     options.events = nested::rehearse(run)?;
     let images = read_images(run, &test, &test, &Device::flex())?;
     options.images = images.map(|images| images.metrics(options.seed)).transpose()?;
@@ -90,13 +93,18 @@ fn read_images(
     Ok(Some(images))
 }
 
-/// What the configuration asks for. Gates on the divergence from a known density hold for models that have a density, so
-/// that one configuration serves all kinds.
+/// What the configuration asks for. Gates on densities hold for models that have a density, so that one configuration
+/// serves all kinds.
 fn options(run: &RunDirectory, labels: [&str; 2]) -> Result<ValidateOptions, PipelineError> {
     let config = &run.config;
     let mut options = config.validation.options(config.seed, labels)?;
-    if config.validation.log_density.is_some() && !config.model.has_density() {
-        options.gates.retain(|gate| gate.metric != "kl");
+    if !config.model.has_density() {
+        let of_density = |metric: &str| match metric {
+            "kl" => config.validation.log_density.is_some(),
+            "log_likelihood" | "elbo" | "bits_per_dimension" => config.validation.likelihood.is_some(),
+            _ => false,
+        };
+        options.gates.retain(|gate| !of_density(&gate.metric));
     }
     Ok(options)
 }

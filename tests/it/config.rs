@@ -8,7 +8,7 @@ use crate::toy::trained_showers;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn committed_configurations() -> Vec<PathBuf> {
-    let folders = ["configs", "configs/toys"].map(|folder| Path::new(ROOT).join(folder));
+    let folders = ["configs", "configs/toys", "configs/mnist"].map(|folder| Path::new(ROOT).join(folder));
     let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
     let mut configurations: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
@@ -34,7 +34,7 @@ fn the_committed_schema_is_that_of_the_program() {
 #[test]
 fn committed_configurations_are_valid_and_complete_when_printed() {
     let configurations = committed_configurations();
-    for name in ["quickstart.toml", "toys/ring.toml"] {
+    for name in ["quickstart.toml", "toys/ring.toml", "mnist/vae.toml"] {
         assert!(configurations.iter().any(|path| path.ends_with(name)), "{name}");
     }
     for path in configurations {

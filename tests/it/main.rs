@@ -9,6 +9,7 @@ mod images;
 #[cfg(feature = "hdf5")]
 mod import;
 mod memory;
+mod mnist;
 mod models;
 mod program;
 mod resume;

@@ -3,7 +3,8 @@
 use crate::events::MassMetrics;
 use crate::images::{ClassMetrics, ClassifiedMetrics, ImageMetrics, NearestMetrics};
 use crate::metrics::{
-    C2stMetrics, DistanceMetrics, FeatureMetrics, GlobalMetrics, Metrics, ModeMetrics, ResponseMetrics,
+    C2stMetrics, DistanceMetrics, Estimate, FeatureMetrics, GlobalMetrics, LikelihoodMetrics, Metrics,
+    ModeMetrics, ResponseMetrics,
 };
 
 /// A figure that a gate may limit.
@@ -69,6 +70,17 @@ const OF_MODES: [(&str, Figure<ModeMetrics>); 2] = [
     ("recovered", |modes| Some((modes.recovered as f64, None))),
     ("outside", |modes| Some((modes.outside.value, Some(modes.outside.error)))),
 ];
+
+/// Figures of the likelihood, by name.
+const OF_LIKELIHOOD: [(&str, Figure<LikelihoodMetrics>); 3] = [
+    ("log_likelihood", |likelihood| Some(with_error(likelihood.log_likelihood))),
+    ("elbo", |likelihood| likelihood.elbo.map(with_error)),
+    ("bits_per_dimension", |likelihood| likelihood.bits_per_dimension.map(with_error)),
+];
+
+fn with_error(Estimate { value, error }: Estimate) -> Value {
+    (value, Some(error))
+}
 
 /// Figures of every peak of invariant mass, named `events.mass_<PDG number>.<figure>`; deviations by their size.
 const OF_MASS: [(&str, Figure<MassMetrics>); 2] = [
@@ -150,6 +162,12 @@ impl Metrics {
             value: kl.value,
             error: Some(kl.error),
         });
+        let likelihood = self.global.likelihood.iter().flat_map(|likelihood| {
+            OF_LIKELIHOOD.iter().filter_map(|(name, figure)| {
+                let (value, error) = figure(likelihood)?;
+                Some(NamedFigure { name: (*name).to_owned(), value, error })
+            })
+        });
         let distances = OF_EVENTS.iter().filter_map(|(name, _, figure)| {
             let DistanceMetrics { value, error, .. } = figure(&self.global)?;
             Some(NamedFigure { name: (*name).to_owned(), value, error: Some(error) })
@@ -168,6 +186,7 @@ impl Metrics {
             .chain(distances)
             .chain(modes)
             .chain(kl)
+            .chain(likelihood)
             .chain(masses)
             .chain(self.images.iter().flat_map(of_images));
         let features = self

@@ -8,7 +8,8 @@
 //!
 //! Figures of the whole comparison are `c2st.<view>.auc` and `.auc_excess`, `response.mean_deviation` and `.resolution_deviation`,
 //! `correlation_distance`, `fpd`, `kpd`, `precision`, `recall`, `density`, `coverage` (these four with `min`), `mmd`,
-//! `sliced_wasserstein`, `modes.recovered`, `modes.outside`, `kl`, `events.mass_111.position_deviation` and `.width_deviation`, `features.max_separation_power` and `features.max_ks_statistic`;
+//! `sliced_wasserstein`, `modes.recovered`, `modes.outside`, `kl`, `log_likelihood` and `elbo` (with `min`), `bits_per_dimension`,
+//! `events.mass_111.position_deviation` and `.width_deviation`, `features.max_separation_power` and `features.max_ks_statistic`;
 //! of images `images.accuracy`, `.balance`, `.smallest_share`, `.fid_lenet`, `.fid_lenet_over_floor`, `.precision`, `.recall`, `.density`,
 //! `.coverage`, `.nearest_ratio`, `.near_copies`, `images.class_<label>.accuracy` and `.share`; those
 //! of a feature `features.<name>.ks.p_value` and the like, by permutation of events `features.<name>.ks.permutation_p_value`. A name that

@@ -154,6 +154,9 @@ pub struct GlobalMetrics {
     pub modes: Option<ModeMetrics>,
     /// Kullback–Leibler divergence of the candidate's density from the truth; where both are known.
     pub kl: Option<KlMetrics>,
+    /// Mean log-likelihood of the reference; where the maker of the candidate worked it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<LikelihoodMetrics>,
 }
 
 /// Correlation coefficients of the features with one entry per event; 0 for those of a constant.
@@ -218,6 +221,25 @@ pub struct KlMetrics {
     pub value: f64,
     /// Standard error of the mean.
     pub error: f64,
+}
+
+/// How probable the candidate's density finds events of the reference. There is no floor: the entropy of the truth is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LikelihoodMetrics {
+    /// Mean of log p of whole events, in nats: of a density in the units of the columns, of a lower bound of the probability
+    /// where they lie on a grid, of the probability where they were made black and white.
+    pub log_likelihood: Estimate,
+    /// Mean of the evidence lower bound, where log p is estimated with importance weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elbo: Option<Estimate>,
+    /// Importance weights of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importance_samples: Option<usize>,
+    /// −log₂ p for every number of an event, where those lie on a grid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_dimension: Option<Estimate>,
+    /// Events it is the mean of.
+    pub events: usize,
 }
 
 /// Which modes of the reference the candidate has.

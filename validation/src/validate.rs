@@ -16,8 +16,8 @@ use crate::features::{Calorimeter, Extraction, ObservableSet, extract, pixel_inp
 use crate::gates::{GateRule, apply_gates, check_gates};
 use crate::images::{ImageColumn, ImageMetrics};
 use crate::metrics::{
-    C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, Metrics, ModeMetrics, PlaneMetrics, Profiles,
-    ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
+    C2stMetrics, FeatureMetrics, GlobalMetrics, KlMetrics, LikelihoodMetrics, Metrics, ModeMetrics,
+    PlaneMetrics, Profiles, ResponseMetrics, SCHEMA_VERSION, SampleInfo, Verdict,
 };
 use crate::modes::{ModesOptions, Points, mode_metrics};
 use crate::multivariate::{Distances, MIN_EVENTS, distances};
@@ -66,6 +66,8 @@ pub struct ValidateOptions {
     pub modes: Option<ModesOptions>,
     /// Divergence of the densities, which the maker of the candidate alone can work out; passed on to the metrics.
     pub kl: Option<KlMetrics>,
+    /// Likelihood of the reference, which the maker of the candidate alone can work out; passed on to the metrics.
+    pub likelihood: Option<LikelihoodMetrics>,
     /// What was found about nested events, which are compared apart; passed on to the metrics.
     pub events: Option<EventMetrics>,
     /// What was found about images with a classifier and the training sample; passed on to the metrics.
@@ -100,6 +102,7 @@ impl Default for ValidateOptions {
             permutations: DEFAULT_PERMUTATIONS,
             modes: None,
             kl: None,
+            likelihood: None,
             events: None,
             images: None,
             c2st: C2stOptions::default(),
@@ -247,6 +250,9 @@ impl<'a> Comparison<'a> {
         let calorimeter = shower.as_ref().map(|(_, calorimeter)| calorimeter);
         let extracted = |table: &Table| extract(table, calorimeter, options.incident.as_ref(), &units);
         let extractions = (extracted(&tables.0), extracted(&tables.1));
+        if tables.0.columns.is_empty() && extractions.0.sample.columns.is_empty() {
+            return Err(ValidationError::NoFeatures);
+        }
         check_features(&extractions.0)?;
         Ok(Self {
             options,
@@ -281,6 +287,7 @@ impl<'a> Comparison<'a> {
                 sliced_wasserstein: distances.as_ref().and_then(|distances| distances.sliced_wasserstein),
                 modes: self.modes()?,
                 kl: self.options.kl,
+                likelihood: self.options.likelihood,
             },
             profiles: self.profiles(),
             plane: self.plane(),
@@ -469,9 +476,6 @@ fn check_widths(reference: &Table, candidate: &Table) -> Result<(), ValidationEr
 fn check_features(extraction: &Extraction) -> Result<(), ValidationError> {
     let mut names: Vec<&str> =
         extraction.sample.columns.iter().map(|column| column.feature.name.as_str()).collect();
-    if names.is_empty() {
-        return Err(ValidationError::NoFeatures);
-    }
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(ValidationError::DuplicateFeature { feature: pair[0].to_owned() }),

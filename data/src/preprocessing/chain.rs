@@ -1,6 +1,6 @@
 //! The steps of one column, in order.
 
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use simile_physics::Geometry;
@@ -75,6 +75,9 @@ impl Chain {
                 Step::Dequantize { .. } if surroundings.is_condition => {
                     Err(StepError::TargetOnly { kind: "dequantize" })
                 }
+                Step::Binarise { .. } if surroundings.is_condition => {
+                    Err(StepError::TargetOnly { kind: "binarise" })
+                }
                 _ => Fitted::fit(step, &x),
             };
             let fitted = fitted.map_err(|fault| chain.step_error(position, fault))?;
@@ -105,6 +108,27 @@ impl Chain {
     /// Whether model space has a column for every category.
     pub(super) fn ends_in_categories(&self) -> bool {
         matches!(self.steps.last(), Some(Fitted::OneHot(_)))
+    }
+
+    /// Whether the column lies on a grid.
+    pub(super) fn is_dequantized(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Fitted::Dequantize(_)))
+    }
+
+    /// `[events, output_width]` in model space, and ln|det ∂z/∂x| of every event; see [`Transform::log_det`].
+    pub(super) fn forward_with_log_det(
+        &self,
+        events: &Events,
+        rng: &mut dyn RngCore,
+    ) -> Result<(Array2<f64>, Option<Array1<f64>>), PreprocessingError> {
+        let read = self.read(events, rng)?;
+        let mut log_det = self.read_log_det(events)?;
+        let z = self.steps.iter().try_fold(read, |x, step| {
+            let z = step.forward(x.clone(), rng)?;
+            log_det = log_det.take().zip(step.log_det(&x, &z)).map(|(sum, own)| sum + own);
+            Ok(z)
+        });
+        Ok((z.map_err(|fault: Fault| fault.at(&self.column, &events.rows))?, log_det))
     }
 
     /// `[events, output_width]` in model space.
@@ -160,6 +184,18 @@ impl Chain {
             }
             (None, None) => Ok(values.mapv(f64::from)),
         }
+    }
+
+    /// ln|det| of what [`read`](Self::read) does.
+    fn read_log_det(&self, events: &Events) -> Result<Option<Array1<f64>>, PreprocessingError> {
+        Ok(match (&self.layer_energies, &self.relative_to) {
+            (Some(_), _) => None,
+            (None, Some((to, power))) => {
+                let exponents = self.width as f64 * f64::from(*power);
+                Some(scalar(to, events)?.mapv(|c| -exponents * f64::from(c).ln()))
+            }
+            (None, None) => Some(Array1::zeros(events.len())),
+        })
     }
 
     fn fit_layer_energies(

@@ -67,6 +67,13 @@ pub enum Step {
         /// Spacing of the grid.
         width: f64,
     },
+    /// x → 1 with probability (x − a)/(b − a), else 0, for grey images to be learnt as black-and-white ones; drawn afresh
+    /// every time. Targets only. What is generated is the interval's length times the probability, or 0 or 1.
+    Binarise {
+        /// The interval [a, b].
+        #[serde(default = "unit_interval")]
+        range: [f64; 2],
+    },
     /// x → (x − c)/c^p for a condition c, as the first step: a measurement relative to the truth.
     Relative {
         /// Scalar condition column, positive.
@@ -174,6 +181,7 @@ mod tests {
             "angle",
             "one_hot",
             "dequantize",
+            "binarise",
             "relative",
             "layer_energies",
         ] {

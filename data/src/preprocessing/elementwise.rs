@@ -1,6 +1,6 @@
 //! Transforms of single numbers: logarithm, logit, standardisation.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,10 @@ impl Transform for Log {
         let offset = f64::from(self.offset);
         z.mapv_inplace(|value| value.exp() - offset);
         z
+    }
+
+    fn log_det(&self, _: &Array2<f64>, z: &Array2<f64>) -> Option<Array1<f64>> {
+        Some(-z.sum_axis(Axis(1)))
     }
 }
 
@@ -105,6 +109,13 @@ impl Transform for Logit {
         });
         z
     }
+
+    /// −ln y − ln(1 − y) = |z| + 2 ln(1 + e^−|z|) for y = 1/(1 + e^−z), and the constant slope of y.
+    fn log_det(&self, _: &Array2<f64>, z: &Array2<f64>) -> Option<Array1<f64>> {
+        let (alpha, [begin, end]) = (f64::from(self.alpha), self.range.map(f64::from));
+        let slope = ((1.0 - 2.0 * alpha) / (end - begin)).ln();
+        Some(z.mapv(|z| z.abs() + 2.0 * (-z.abs()).exp().ln_1p() + slope).sum_axis(Axis(1)))
+    }
 }
 
 /// x → (x − mean)/σ by component.
@@ -161,5 +172,10 @@ impl Transform for Standardize {
             }
         }
         z
+    }
+
+    fn log_det(&self, x: &Array2<f64>, _: &Array2<f64>) -> Option<Array1<f64>> {
+        let log_det: f64 = self.std.iter().map(|&std| -f64::from(std).ln()).sum();
+        Some(Array1::from_elem(x.nrows(), log_det))
     }
 }

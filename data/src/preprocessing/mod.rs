@@ -28,6 +28,7 @@
 //! ```
 
 mod angle;
+mod binarise;
 mod chain;
 mod config;
 mod discrete;
@@ -42,7 +43,7 @@ mod whiten;
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
 use simile_physics::Geometry;
@@ -215,6 +216,35 @@ impl Preprocessing {
         forward(&self.targets, self.n_target(), events, rng)
     }
 
+    /// Targets as [`target`](Self::target) gives them, and what has to be added to the log density of every event in model
+    /// space for that of its columns, in nats: ln|det ∂z/∂x|. Of columns on a grid the sum is, in the mean over the noise, a
+    /// lower bound of the log probability; of a binarised column it is the log probability of what was drawn. `None` where a
+    /// step leaves no density (`angle`, `one_hot`, `layer_energies`).
+    ///
+    /// # Errors
+    /// As [`condition`](Self::condition).
+    pub fn target_with_log_det(
+        &self,
+        events: &Events,
+        rng: &mut dyn RngCore,
+    ) -> Result<(Array2<f32>, Option<Array1<f64>>), PreprocessingError> {
+        let mut target = Array2::zeros((events.len(), self.n_target()));
+        let (mut start, mut log_det) = (0, Some(Array1::zeros(events.len())));
+        for chain in &self.targets {
+            let (z, own) = chain.forward_with_log_det(events, rng)?;
+            place(&mut target, start, &z);
+            start += z.ncols();
+            log_det = log_det.zip(own).map(|(sum, own)| sum + own);
+        }
+        Ok((target, log_det))
+    }
+
+    /// Whether all targets lie on a grid, so that they have a probability, of so many bits.
+    #[must_use]
+    pub fn is_dequantized(&self) -> bool {
+        self.targets.iter().all(Chain::is_dequantized)
+    }
+
     /// Target columns, in their order, from model output `z` `[events, n_target]` for the events
     /// `conditions`.
     ///
@@ -259,11 +289,16 @@ fn forward(
     let mut start = 0;
     for chain in chains {
         let z = chain.forward(events, rng)?;
-        let end = start + z.ncols();
-        result.slice_mut(s![.., start..end]).zip_mut_with(&z, |out, &value| *out = saturate(value));
-        start = end;
+        place(&mut result, start, &z);
+        start += z.ncols();
     }
     Ok(result)
+}
+
+/// Writes the columns of one chain into model space.
+fn place(result: &mut Array2<f32>, start: usize, z: &Array2<f64>) {
+    let columns = s![.., start..start + z.ncols()];
+    result.slice_mut(columns).zip_mut_with(z, |out, &value| *out = saturate(value));
 }
 
 fn ranges(columns: &[String], train: &Events) -> Result<Vec<ColumnRange>, PreprocessingError> {

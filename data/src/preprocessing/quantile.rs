@@ -6,7 +6,7 @@
 //! which makes the map strictly increasing and its inverse exact. Beyond the extremes it goes on as a
 //! straight line.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use statrs::function::erf::{erfc, erfc_inv};
@@ -82,6 +82,13 @@ impl Transform for Quantile {
         }
         z
     }
+
+    fn log_det(&self, x: &Array2<f64>, _: &Array2<f64>) -> Option<Array1<f64>> {
+        let of_row = |row: ndarray::ArrayView1<'_, f64>| {
+            row.iter().zip(&self.maps).map(|(&value, map)| map.slope(value).ln()).sum()
+        };
+        Some(x.axis_iter(Axis(0)).map(of_row).collect())
+    }
 }
 
 impl Map {
@@ -126,6 +133,12 @@ impl Map {
         interpolate(&self.values, &self.scores, above, self.tail_slopes.map(f64::from), value)
     }
 
+    /// d score / d value
+    fn slope(&self, value: f64) -> f64 {
+        let above = self.values.partition_point(|&knot| f64::from(knot) <= value);
+        line(&self.values, &self.scores, above, self.tail_slopes.map(f64::from)).1
+    }
+
     /// Number of scores up to this one. But for atoms they are equally spaced, so a few steps from the place where it
     /// would be then are faster than a bisection.
     fn above(&self, score: f64) -> usize {
@@ -152,14 +165,19 @@ impl Map {
 
 /// The line through the knots (`from`, `to`), and beyond them with `tail_slopes`; `above` knots are not above `at`.
 fn interpolate(from: &[f32], to: &[f32], above: usize, tail_slopes: [f64; 2], at: f64) -> f64 {
-    let line = |knot: usize, slope: f64| f64::from(to[knot]) + slope * (at - f64::from(from[knot]));
+    let (knot, slope) = line(from, to, above, tail_slopes);
+    f64::from(to[knot]) + slope * (at - f64::from(from[knot]))
+}
+
+/// The knot at which that line begins, and its slope.
+fn line(from: &[f32], to: &[f32], above: usize, tail_slopes: [f64; 2]) -> (usize, f64) {
     let last = from.len() - 1;
     match above {
-        0 => line(0, tail_slopes[0]),
-        above if above > last => line(last, tail_slopes[1]),
+        0 => (0, tail_slopes[0]),
+        above if above > last => (last, tail_slopes[1]),
         above => {
             let rise = f64::from(to[above]) - f64::from(to[above - 1]);
-            line(above - 1, rise / (f64::from(from[above]) - f64::from(from[above - 1])))
+            (above - 1, rise / (f64::from(from[above]) - f64::from(from[above - 1])))
         }
     }
 }

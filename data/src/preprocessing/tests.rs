@@ -1,5 +1,6 @@
 //! Properties of whole chains: round trips, noise and storage.
 
+mod log_det;
 mod messages;
 
 use ndarray::{Array1, Array2, array};

@@ -4,11 +4,12 @@
 //! space itself is `f32`. Fitted numbers are rounded to `f32` when they are fitted: nine digits, which every
 //! JSON reader restores exactly.
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 use super::angle::Angle;
+use super::binarise::Binarise;
 use super::config::Step;
 use super::discrete::{Dequantize, OneHot};
 use super::elementwise::{Log, Logit, Standardize};
@@ -27,6 +28,13 @@ pub(super) trait Transform {
 
     /// Back to the column. Total: every finite model output means something.
     fn inverse(&self, z: Array2<f64>) -> Array2<f64>;
+
+    /// ln|det ∂z/∂x| of every row, for z = forward(x): what has to be added to a log density of z to get that of x. For x
+    /// on a grid, the log of the smallest probability of its cell that the density of z allows. `None` where z has no
+    /// density that says one of x.
+    fn log_det(&self, _x: &Array2<f64>, _z: &Array2<f64>) -> Option<Array1<f64>> {
+        None
+    }
 }
 
 /// The fitted form of every [`Step`] but `layer_energies` and `relative`.
@@ -41,6 +49,7 @@ pub(super) enum Fitted {
     Angle(Angle),
     OneHot(OneHot),
     Dequantize(Dequantize),
+    Binarise(Binarise),
 }
 
 impl Fitted {
@@ -55,6 +64,7 @@ impl Fitted {
             Step::Angle {} => Self::Angle(Angle {}),
             Step::OneHot {} => Self::OneHot(OneHot::fit(x)?),
             Step::Dequantize { width } => Self::Dequantize(Dequantize::fit(width, x)?),
+            Step::Binarise { range } => Self::Binarise(Binarise::new(range)?),
             Step::LayerEnergies { .. } => return Err(StepError::NotFirst { kind: "layer_energies" }),
             Step::Relative { .. } => return Err(StepError::NotFirst { kind: "relative" }),
         })
@@ -70,6 +80,7 @@ impl Fitted {
             Self::Angle(step) => step,
             Self::OneHot(step) => step,
             Self::Dequantize(step) => step,
+            Self::Binarise(step) => step,
         }
     }
 }
@@ -85,6 +96,10 @@ impl Transform for Fitted {
 
     fn inverse(&self, z: Array2<f64>) -> Array2<f64> {
         self.transform().inverse(z)
+    }
+
+    fn log_det(&self, x: &Array2<f64>, z: &Array2<f64>) -> Option<Array1<f64>> {
+        self.transform().log_det(x, z)
     }
 }
 

@@ -89,6 +89,12 @@ impl Transform for Whiten {
     fn inverse(&self, z: Array2<f64>) -> Array2<f64> {
         z.dot(&self.factor().t()) + self.mean()
     }
+
+    fn log_det(&self, x: &Array2<f64>, _: &Array2<f64>) -> Option<Array1<f64>> {
+        let log_det: f64 =
+            self.rows.iter().filter_map(|row| row.last()).map(|&own| -f64::from(own).ln()).sum();
+        Some(Array1::from_elem(x.nrows(), log_det))
+    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Case {
     }
 
     fn log_prob(&self, target: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        self.flow.log_prob(target, condition, &mut random::stream(0, "test/unused", 0)).unwrap()
+        self.flow.log_prob(target, condition, 1, &mut random::stream(0, "test/unused", 0)).unwrap().value
     }
 
     /// Targets and conditions, some targets beyond the splines' bound.

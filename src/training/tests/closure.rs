@@ -91,7 +91,8 @@ fn divergence(flow: &Grouped<Flow>) -> f64 {
     let targets: Vec<[f32; 2]> = events.iter().map(|&[_, y0, y1]| [y0, y1]).collect();
     let conditions: Vec<[f32; 1]> = events.iter().map(|&[c, _, _]| [c]).collect();
     let mut unused = random::stream(0, "test/unused", 0);
-    let learnt = flow.log_prob(tensor(&targets), tensor(&conditions), &mut unused).unwrap().into_data();
+    let learnt =
+        flow.log_prob(tensor(&targets), tensor(&conditions), 1, &mut unused).unwrap().value.into_data();
     let excess =
         events.iter().zip(learnt.iter::<f64>()).map(|(&event, learnt)| true_log_prob(event) - learnt);
     excess.sum::<f64>() / events.len() as f64 / 2.0

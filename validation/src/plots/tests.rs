@@ -360,6 +360,7 @@ pub(crate) fn example() -> Metrics {
             }),
             modes: Some(modes()),
             kl: Some(KlMetrics { value: 0.021, error: 0.004 }),
+            likelihood: None,
         },
         profiles: Some(profiles()),
         plane: Some(plane()),

@@ -8,8 +8,8 @@ use crate::events::MassMetrics;
 use crate::figures::OF_EVENTS;
 use crate::images::ImageMetrics;
 use crate::metrics::{
-    Bound, DistanceMetrics, Estimate, FeatureMetrics, Gate, Metrics, ModeMetrics, Moments, NeighbourMetrics,
-    ResponseBin, ResponseMetrics, SampleInfo, Share, Verdict,
+    Bound, DistanceMetrics, Estimate, FeatureMetrics, Gate, LikelihoodMetrics, Metrics, ModeMetrics, Moments,
+    NeighbourMetrics, ResponseBin, ResponseMetrics, SampleInfo, Share, Verdict,
 };
 use crate::plots::format::{count, probability, significant, titled, with_error};
 use crate::plots::{Figure, LearningCurves};
@@ -103,6 +103,29 @@ pub(super) struct CardView {
     note: String,
 }
 
+/// How probable the candidate's density finds the reference.
+fn likelihood_cards(likelihood: &LikelihoodMetrics) -> Vec<CardView> {
+    let LikelihoodMetrics { log_likelihood, elbo, importance_samples, bits_per_dimension, events } =
+        *likelihood;
+    let nats = |estimate: Estimate| format!("{} nat", with_error(estimate.value, estimate.error));
+    let of = match importance_samples {
+        Some(samples) => format!("{samples} importance weights for each of {events} events of the reference"),
+        None => format!("mean over {events} events of the reference"),
+    };
+    let mut cards = vec![CardView { name: "Log-likelihood".into(), value: nats(log_likelihood), note: of }];
+    cards.extend(elbo.map(|elbo| CardView {
+        name: "Evidence lower bound".into(),
+        value: nats(elbo),
+        note: "of the log-likelihood, with one draw of the encoder at a time".into(),
+    }));
+    cards.extend(bits_per_dimension.map(|bits| CardView {
+        name: "Bits per dimension".into(),
+        value: with_error(bits.value, bits.error),
+        note: "−log₂ p for each number of an event, a bound from uniform dequantisation".into(),
+    }));
+    cards
+}
+
 /// The figures to quote, each with its uncertainty and its floor as far as they have them.
 pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
     let mut cards: Vec<CardView> = metrics
@@ -133,6 +156,7 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
         value: format!("{} nat", with_error(kl.value, kl.error)),
         note: "0 for the true density; mean of log p − log q over the reference".into(),
     }));
+    cards.extend(metrics.global.likelihood.iter().flat_map(likelihood_cards));
     cards.extend(metrics.global.correlation_distance.map(|distance| CardView {
         name: "Distance of correlations".into(),
         value: significant(distance.value, 2),

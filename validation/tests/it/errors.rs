@@ -2,7 +2,7 @@
 
 use simile_data::{Dataset, Events};
 use simile_physics::Geometry;
-use simile_validation::metrics::KlMetrics;
+use simile_validation::metrics::{Estimate, KlMetrics, LikelihoodMetrics};
 use simile_validation::{GateRule, LogisticClassifier, ValidateOptions, read_gates, validate};
 
 use crate::toy;
@@ -93,6 +93,11 @@ fn committed_thresholds_are_valid() {
         let options = ValidateOptions {
             gates,
             kl: Some(KlMetrics::default()),
+            likelihood: Some(LikelihoodMetrics {
+                elbo: Some(Estimate::default()),
+                bits_per_dimension: Some(Estimate::default()),
+                ..LikelihoodMetrics::default()
+            }),
             events: events.clone(),
             ..toy::options()
         };
