@@ -78,7 +78,8 @@ const OF_LIKELIHOOD: [(&str, Figure<LikelihoodMetrics>); 3] = [
     ("bits_per_dimension", |likelihood| likelihood.bits_per_dimension.map(with_error)),
 ];
 
-fn with_error(Estimate { value, error }: Estimate) -> Value {
+fn with_error(figure: impl Into<Estimate>) -> Value {
+    let Estimate { value, error } = figure.into();
     (value, Some(error))
 }
 
@@ -114,10 +115,6 @@ const OF_NEAREST: [(&str, Figure<NearestMetrics>); 2] = [
     ("nearest_ratio", |nearest| Some(with_error(nearest.ratio))),
     ("near_copies", |nearest| Some((nearest.near_copies.value, Some(nearest.near_copies.error)))),
 ];
-
-fn with_error(figure: DistanceMetrics) -> Value {
-    (figure.value, Some(figure.error))
-}
 
 /// A figure in units of its floor, whose errors are taken as independent.
 fn over_floor(figure: DistanceMetrics) -> Value {

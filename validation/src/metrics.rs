@@ -89,6 +89,12 @@ pub struct Estimate {
     pub error: f64,
 }
 
+impl From<DistanceMetrics> for Estimate {
+    fn from(DistanceMetrics { value, error, .. }: DistanceMetrics) -> Self {
+        Self { value, error }
+    }
+}
+
 impl ResponseMetrics {
     /// The bin in which a deviation is largest in size.
     pub fn worst(&self, deviation: impl Fn(&ResponseBin) -> Estimate) -> Option<&ResponseBin> {
