@@ -267,7 +267,9 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_normal_distribution() {
-        assert_eq!((quantile(0), quantile(4), quantile(8)), (0.05, 0.5, 0.95));
+        for (place, expected) in [(0, 0.05), (4, 0.5), (8, 0.95)] {
+            assert!((quantile(place) - expected).abs() < 1e-12, "place {place}");
+        }
         // scipy 1.17.1: stats.norm.ppf(0.95)
         assert!((normal_quantile(0.95) - 1.6448536269514722).abs() < 1e-6);
     }
