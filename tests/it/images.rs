@@ -97,7 +97,8 @@ fn what_holds_no_labelled_images_is_refused() {
             vec!["--image", "pixels", "--label", "event_id", "--size", "8x10"],
             vec!["event_id", "2000 different labels"],
         ),
-        (vec!["--image", "kind", "--label", "kind"], vec!["1 × 1", "too small"]),
+        (vec!["--image", "event_id", "--label", "kind"], vec!["1 × 1", "too small"]),
+        (vec!["--image", "kind", "--label", "kind"], vec!["`kind`", "twice"]),
     ] {
         refuse(scratch.path(), &[&base[..], &options].concat(), &expected);
     }

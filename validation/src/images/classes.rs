@@ -25,7 +25,7 @@ pub struct ClassifiedSample<'a> {
 }
 
 /// Figures by a classifier of images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassifiedMetrics {
     /// Which classifier.
     pub classifier: String,

@@ -80,7 +80,7 @@ mod tests {
     fn a_diagonal_has_the_moments_of_a_diagonal() {
         // Pixels (0, 0), (1, 1) and (2, 2) of 3 × 4; twice as bright makes no difference but to the mean.
         let mut image = Array2::<f32>::zeros((1, 12));
-        [0, 5, 10].map(|pixel| image[[0, pixel]] = 2.0);
+        [0, 5, 10].into_iter().for_each(|pixel| image[[0, pixel]] = 2.0);
         image[[0, 11]] = -1.0;
         let found: Vec<f32> =
             image_features("image", [3, 4], &image, None).iter().map(|column| column.values[0]).collect();

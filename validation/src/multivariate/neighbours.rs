@@ -14,6 +14,7 @@
 //! subsamples of up to [`LARGEST`] events, and their errors those of these means (for the discrepancy, Zaremba et al. 2013,
 //! arXiv:1307.1954). A block of rows of distances is held at a time.
 
+use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Axis, s};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -112,14 +113,15 @@ impl Points {
     fn squared_distances(&self, others: &Self, mut each: impl FnMut(usize, &mut [f64])) {
         for first in (0..self.len()).step_by(ROWS) {
             let block = self.values.slice(s![first..(first + ROWS).min(self.len()), ..]);
-            let mut products = block.dot(&others.values.t());
+            let mut products = Array2::zeros((block.nrows(), others.len()));
+            general_mat_mul(1.0, &block, &others.values.t(), 0.0, &mut products);
             for (event, mut row) in (first..).zip(products.rows_mut()) {
                 let own = self.squared_norms[event];
                 for (value, other) in row.iter_mut().zip(&others.squared_norms) {
                     let distance = own + other - 2.0 * *value;
                     *value = if distance < ROUNDING * (own + other) { 0.0 } else { distance };
                 }
-                each(event, row.as_slice_mut().expect("a product is in standard order"));
+                each(event, row.as_slice_mut().expect("made in standard order"));
             }
         }
     }

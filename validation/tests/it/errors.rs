@@ -2,7 +2,8 @@
 
 use simile_data::{Dataset, Events};
 use simile_physics::Geometry;
-use simile_validation::metrics::{Estimate, KlMetrics, LikelihoodMetrics};
+use simile_validation::images::{ClassifiedMetrics, ImageMetrics};
+use simile_validation::metrics::{DistanceMetrics, Estimate, KlMetrics, LikelihoodMetrics};
 use simile_validation::{GateRule, LogisticClassifier, ValidateOptions, read_gates, validate};
 
 use crate::toy;
@@ -88,8 +89,7 @@ fn committed_thresholds_are_valid() {
     let case = Case::new();
     for file in files {
         let gates = read_gates(&file).unwrap_or_else(|error| panic!("{error}"));
-        // A divergence of densities is handed in by whoever made the candidate.
-        // So is what was found about nested events.
+        // What needs a model or a classifier, or was found in nested events, is handed in by whoever has it.
         let options = ValidateOptions {
             gates,
             kl: Some(KlMetrics::default()),
@@ -99,6 +99,14 @@ fn committed_thresholds_are_valid() {
                 ..LikelihoodMetrics::default()
             }),
             events: events.clone(),
+            images: Some(ImageMetrics {
+                classified: Some(ClassifiedMetrics {
+                    accuracy: Some(DistanceMetrics::default()),
+                    fid_lenet: DistanceMetrics { floor: 1.0, ..DistanceMetrics::default() },
+                    ..ClassifiedMetrics::default()
+                }),
+                ..ImageMetrics::default()
+            }),
             ..toy::options()
         };
         validate(&case.reference, &case.reference, &options, Some(&LogisticClassifier), &|_| ())
