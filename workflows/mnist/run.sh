@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Trains every model of configs/mnist and compares them.
+# Trains a classifier of digits and every model of configs/mnist, and compares them.
 #   workflows/mnist/run.sh OUT [MODEL...] [-- ARGUMENT...]    MODEL: names of configs/mnist without .toml; ARGUMENTs go to every `simile run`
-# Writes OUT/MODEL and OUT/comparison; runs that are finished are kept, others go on. SIMILE names the program (default: simile), DATA the
+# Writes OUT/classifier, OUT/MODEL and OUT/comparison; runs that are finished are kept, others go on. SIMILE names the program (default: simile), DATA the
 # folder with the images (default: data/mnist), which are downloaded if they are not there.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -21,6 +21,11 @@ if ! [ -e "$data/mnist_train.parquet" ] || ! [ -e "$data/mnist_test.parquet" ]; 
     "$simile" fetch mnist --dir "$data" || exit 2
 fi
 files=(--set "data.files=['$data/mnist_train.parquet']" --set "data.test_files=['$data/mnist_test.parquet']")
+if ! [ -e "$out/classifier" ]; then
+    "$simile" classify --data "$data/mnist_train.parquet" --test "$data/mnist_test.parquet" \
+        --image image --label digit -o "$out/classifier" || exit 2
+fi
+files+=(--set "validation.images.classifier='$out/classifier'")
 runs=()
 for model in "${models[@]}"; do
     "$simile" run "configs/mnist/$model.toml" "${files[@]}" --out "$out/$model" --resume "$@"
