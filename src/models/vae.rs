@@ -116,11 +116,12 @@ impl VaeConfig {
         let GroupSpace { conditions, targets, categories } = space;
         let latents = self.latents;
         let prior_space = GroupSpace { conditions, targets: latents, categories: Vec::new() };
-        let outputs = if self.variance == Variance::PerEvent { 2 * targets } else { targets };
+        let gaussian = self.likelihood == Likelihood::Gaussian;
+        let outputs = if gaussian && self.variance == Variance::PerEvent { 2 * targets } else { targets };
         Vae {
             encoder: self.encoder.init(Role::Encoder, [targets + conditions, 2 * latents], device, rng),
             decoder: self.decoder.init(Role::Decoder, [latents + conditions, outputs], device, rng),
-            log_sigma: Param::from_tensor(Tensor::zeros([1, targets], device)),
+            log_sigma: gaussian.then(|| Param::from_tensor(Tensor::zeros([1, targets], device))),
             prior: self.prior.as_ref().map(|prior| prior.init(prior_space, device, rng)),
             config: self.clone(),
             targets,
@@ -134,8 +135,8 @@ impl VaeConfig {
 pub struct Vae {
     encoder: Network,
     decoder: Network,
-    /// Of the observation; where the decoder gives it for every event, what its output is added to
-    log_sigma: Param<Tensor<2>>,
+    /// Of Gaussian observations; where the decoder gives it for every event, what its output is added to
+    log_sigma: Option<Param<Tensor<2>>>,
     prior: Option<Flow>,
     #[module(skip)]
     config: VaeConfig,
@@ -154,8 +155,10 @@ const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
 
 /// What is seen of a latent: see [`Vae::decode`].
 struct Observation {
+    /// Mean of p(x|z, c), or the logits of targets that are 0 or 1, `[batch, targets]`.
     mean: Tensor<2>,
-    log_sigma: Tensor<2>,
+    /// log σ of Gaussian targets, `[batch or 1, targets]`.
+    log_sigma: Option<Tensor<2>>,
 }
 
 /// Mean and log σ of q(z|x, c), `[batch, latents]` each.
@@ -174,27 +177,29 @@ impl Vae {
         }
     }
 
-    /// Mean of p(x|z, c), or its logits, `[batch, targets]`, and log σ, `[batch or 1, targets]`.
     fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Observation {
         let out = self.decoder.forward(Tensor::cat(vec![latent, condition], 1));
+        let Some(log_sigma) = self.log_sigma.as_ref().map(Param::val) else {
+            return Observation { mean: out, log_sigma: None };
+        };
         let (mean, log_sigma) = match self.config.variance {
-            Variance::PerTarget => (out, self.log_sigma.val()),
+            Variance::PerTarget => (out, log_sigma),
             Variance::PerEvent => {
                 let [mean, rest] = [0, self.targets].map(|start| out.clone().narrow(1, start, self.targets));
-                (mean, self.log_sigma.val() + rest)
+                (mean, log_sigma + rest)
             }
         };
-        Observation { mean, log_sigma: log_sigma.clamp(MIN_LOG_SIGMA, -MIN_LOG_SIGMA) }
+        Observation { mean, log_sigma: Some(log_sigma.clamp(MIN_LOG_SIGMA, -MIN_LOG_SIGMA)) }
     }
 
     /// log p(x|z, c), `[batch, 1]`.
     fn log_likelihood(&self, target: Tensor<2>, Observation { mean, log_sigma }: Observation) -> Tensor<2> {
-        let each = match self.config.likelihood {
-            Likelihood::Gaussian => {
+        let each = match log_sigma {
+            Some(log_sigma) => {
                 let pull = (target.clone() - mean.clone()) / log_sigma.clone().exp();
                 pull.square() * -0.5 - HALF_LOG_2PI - log_sigma
             }
-            Likelihood::Bernoulli => target.clone() * mean.clone() - activation::softplus(mean.clone(), 1.0),
+            None => target.clone() * mean.clone() - activation::softplus(mean.clone(), 1.0),
         };
         if self.categories.is_empty() {
             return each.sum_dim(1);
@@ -209,14 +214,12 @@ impl Vae {
 
     /// Targets drawn with standard normal `noise`, or without it those expected, `[batch, targets]`.
     fn observe(&self, Observation { mean, log_sigma }: Observation, noise: Option<Tensor<2>>) -> Tensor<2> {
-        let drawn = match (self.config.likelihood, &noise) {
-            (Likelihood::Gaussian, None) => mean.clone(),
-            (Likelihood::Gaussian, Some(noise)) => mean.clone() + noise.clone() * log_sigma.exp(),
-            (Likelihood::Bernoulli, None) => activation::sigmoid(mean.clone()),
+        let drawn = match (log_sigma, &noise) {
+            (Some(_), None) => mean.clone(),
+            (Some(log_sigma), Some(noise)) => mean.clone() + noise.clone() * log_sigma.exp(),
+            (None, None) => activation::sigmoid(mean.clone()),
             // 1 with the probability p that a standard normal number is below the p-quantile.
-            (Likelihood::Bernoulli, Some(noise)) => {
-                uniform(noise.clone()).lower(activation::sigmoid(mean.clone())).float()
-            }
+            (None, Some(noise)) => uniform(noise.clone()).lower(activation::sigmoid(mean.clone())).float(),
         };
         self.with_categories(drawn, &mean, noise.as_ref())
     }
@@ -364,5 +367,46 @@ impl Surrogate for Vae {
             value: kernels::log_sum_exp(weights.clone()) - (samples as f64).ln(),
             lower_bound: Some(weights.mean_dim(1)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::ModuleVisitor;
+    use burn::tensor::Gradients;
+    use simile_data::random;
+
+    use super::*;
+
+    struct Idle {
+        gradients: Gradients,
+        shapes: Vec<Vec<usize>>,
+    }
+
+    impl ModuleVisitor for Idle {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.val().grad(&self.gradients).is_none() {
+                self.shapes.push(param.val().dims().to_vec());
+            }
+        }
+    }
+
+    /// An operation on a weight that the loss does not depend on stays in Burn's graph for ever, and every step adds one.
+    #[test]
+    fn every_weight_learns() {
+        let device = Device::flex().autodiff();
+        for likelihood in [Likelihood::Gaussian, Likelihood::Bernoulli] {
+            for variance in [Variance::PerTarget, Variance::PerEvent] {
+                let config = VaeConfig { latents: 2, likelihood, variance, ..VaeConfig::default() };
+                let mut rng = random::stream(1, "test/weights", 0);
+                let space = GroupSpace { conditions: 1, targets: 3, categories: Vec::new() };
+                let model = config.init(space, &device, &mut rng);
+                let batch = Batch::new(Tensor::ones([4, 3], &device), Tensor::ones([4, 1], &device));
+                let loss = model.loss(&batch, Step { number: 0, epoch: 1 }, &mut rng).value;
+                let mut idle = Idle { gradients: loss.backward(), shapes: Vec::new() };
+                model.visit(&mut idle);
+                assert!(idle.shapes.is_empty(), "{likelihood:?}, {variance:?}: {:?}", idle.shapes);
+            }
+        }
     }
 }
