@@ -396,11 +396,12 @@ pub(super) fn free_spare_memory() {
     spare().clear();
 }
 
-/// Works on blocks in parallel; on this thread if there is one only, since waking another takes longer than a row.
-pub(super) fn for_each<T: Send>(blocks: Vec<T>, work: impl Fn(T) + Send + Sync) {
-    match blocks.len() {
-        1 => blocks.into_iter().for_each(work),
-        _ => blocks.into_par_iter().for_each(work),
+/// Works on tasks in parallel, one at a time, so that no thread waits for another's second; on this thread if there is
+/// one only, since waking another takes longer than a row.
+pub(super) fn for_each<T: Send>(tasks: Vec<T>, work: impl Fn(T) + Send + Sync) {
+    match tasks.len() {
+        1 => tasks.into_iter().for_each(work),
+        _ => tasks.into_par_iter().with_max_len(1).for_each(work),
     }
 }
 

@@ -6,7 +6,6 @@
 //! gradient of a layer's output, ∂L/∂x = Wᵀ·g, ∂L/∂W = g·xᵀ and ∂L/∂b = Σ_rows g.
 
 use burn::backend::flex::FlexTensor;
-use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -279,7 +278,7 @@ impl MlpShape {
             }
             place += outputs;
         }
-        tasks.into_par_iter().for_each(|(weights, biases, inputs, [of_input, of_gradient])| {
+        for_each(tasks, |(weights, biases, inputs, [of_input, of_gradient])| {
             for (i, block) in Block::all(rows).enumerate() {
                 let stride = block.stride();
                 let x = &kept[i * ROWS * kept_width + of_input * stride..][..inputs * stride];
