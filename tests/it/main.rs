@@ -4,6 +4,7 @@ mod bad_input;
 mod bad_model;
 mod compare;
 mod config;
+mod event_types;
 mod events;
 mod images;
 #[cfg(feature = "hdf5")]
