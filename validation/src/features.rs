@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,27 @@ pub(crate) struct Extraction {
     pub(crate) sample: Sample,
     /// Shower observables `[events, observables]`.
     observables: Option<Array2<f32>>,
-    /// Which of the features are observables of images.
-    images: Range<usize>,
+    /// What the classifier on observables is given beside them, in this order.
+    others: Vec<Compared>,
+}
+
+/// A compared column, or the observables of images.
+enum Compared {
+    /// The features that it became.
+    Features(Range<usize>),
+    /// Its elements, too many to be features.
+    Elements(Array2<f32>),
+}
+
+impl Compared {
+    fn columns<'a>(&'a self, sample: &'a Sample) -> Vec<ArrayView1<'a, f32>> {
+        match self {
+            Self::Features(range) => {
+                sample.columns[range.clone()].iter().map(|column| ArrayView1::from(&column.values)).collect()
+            }
+            Self::Elements(matrix) => matrix.columns().into_iter().collect(),
+        }
+    }
 }
 
 /// Showers of one calorimeter.
@@ -126,9 +145,9 @@ impl Calorimeter {
     }
 }
 
-/// Features and observables of a sample.
+/// Features and observables of a sample. The compared columns go from the table to them, so that they are held once.
 pub(crate) fn extract(
-    table: &Table,
+    table: &mut Table,
     calorimeter: Option<&Calorimeter>,
     incident: Option<&String>,
     units: &BTreeMap<String, String>,
@@ -151,17 +170,27 @@ pub(crate) fn extract(
         columns.push(cell_spectrum(voxels.view(), weights));
         observables = Some(computed);
     }
-    let first = columns.len();
+    let mut others = Vec::new();
     if let Some(ImageTable { name, size, pixels }) = &table.image {
-        columns.extend(image_features(name, *size, pixels, weights));
+        others.push(appended(&mut columns, image_features(name, *size, pixels, weights)));
     }
-    let images = first..columns.len();
-    for (name, matrix) in &table.columns {
-        columns.extend(column_features(name, matrix, units.get(name), weights));
+    for (name, matrix) in std::mem::take(&mut table.columns) {
+        others.push(match matrix.ncols() {
+            0..=MAX_ELEMENTS => {
+                appended(&mut columns, column_features(&name, matrix, units.get(&name), weights))
+            }
+            _ => Compared::Elements(matrix),
+        });
     }
     let sum_of_weights = table.sum_of_weights();
     let sample = Sample { label: table.label.clone(), columns, events: table.events, sum_of_weights };
-    Extraction { sample, observables, images }
+    Extraction { sample, observables, others }
+}
+
+fn appended(columns: &mut Vec<FeatureColumn>, more: impl IntoIterator<Item = FeatureColumn>) -> Compared {
+    let first = columns.len();
+    columns.extend(more);
+    Compared::Features(first..columns.len())
 }
 
 /// The energies of all cells with energy; those below threshold have none.
@@ -185,19 +214,22 @@ fn cell_spectrum(voxels: ArrayView2<'_, f32>, weights: Option<&Vec<f32>>) -> Fea
 
 fn column_features(
     name: &str,
-    matrix: &Array2<f32>,
+    matrix: Array2<f32>,
     unit: Option<&String>,
     weights: Option<&Vec<f32>>,
 ) -> Vec<FeatureColumn> {
-    let width = matrix.ncols();
-    let elements = if width <= MAX_ELEMENTS { width } else { 0 };
-    let column = |element: usize| {
-        let values = matrix.column(element).to_vec();
-        let name = if width == 1 { name.to_owned() } else { format!("{name}_{element}") };
+    let column = |name: String, values: Vec<f32>| {
         let feature = scalar_feature(&name, &name, unit, &values);
         FeatureColumn { feature, values, weights: weights.cloned(), events: None }
     };
-    (0..elements).map(column).collect()
+    if matrix.ncols() == 1 {
+        let events = matrix.nrows();
+        let (mut values, _) = matrix.into_raw_vec_and_offset();
+        values.truncate(events);
+        return vec![column(name.to_owned(), values)];
+    }
+    let elements = matrix.columns().into_iter().enumerate();
+    elements.map(|(element, values)| column(format!("{name}_{element}"), values.to_vec())).collect()
 }
 
 /// A feature with logarithmic bins where the bulk (1% to 99%) of its values is positive and spans a large ratio.
@@ -232,24 +264,27 @@ impl Extraction {
         table: &Table,
         calorimeter: Option<&Calorimeter>,
     ) -> Option<Array2<f32>> {
-        let mut inputs: Vec<Vec<f32>> = Vec::new();
+        let mut scaled: Vec<Vec<f32>> = Vec::new();
         if let (Some(calorimeter), Some(observables), Some(incident)) =
             (calorimeter, &self.observables, &table.incident)
         {
-            inputs.extend(calorimeter.inputs(observables, incident));
+            scaled.extend(calorimeter.inputs(observables, incident));
         }
-        inputs.extend(self.sample.columns[self.images.clone()].iter().map(|column| column.values.clone()));
-        inputs.extend(
-            table.columns.iter().flat_map(|(_, matrix)| matrix.columns().into_iter().map(|c| c.to_vec())),
-        );
+        let mut inputs: Vec<_> = scaled.iter().map(ArrayView1::from).collect();
+        inputs.extend(self.others.iter().flat_map(|compared| compared.columns(&self.sample)));
         if inputs.is_empty() {
             return None;
         }
-        inputs.extend(
-            table.conditions.iter().flat_map(|matrix| matrix.columns().into_iter().map(|c| c.to_vec())),
-        );
-        inputs.extend(table.incident.iter().map(|energies| energies.iter().map(|e| e.log10()).collect()));
+        inputs.extend(table.conditions.iter().flat_map(|matrix| matrix.columns()));
+        let logarithms = |energies: &Vec<f32>| -> Vec<f32> { energies.iter().map(|e| e.log10()).collect() };
+        let energies = table.incident.as_ref().map(logarithms);
+        inputs.extend(energies.iter().map(ArrayView1::from));
         Some(Array2::from_shape_fn((table.events, inputs.len()), |(event, input)| inputs[input][event]))
+    }
+
+    /// Number of compared numbers of an event other than observables of showers.
+    pub(crate) fn compared(&self) -> usize {
+        self.others.iter().map(|compared| compared.columns(&self.sample).len()).sum()
     }
 }
 

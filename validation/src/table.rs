@@ -136,16 +136,13 @@ impl<'a> Reader<'a> {
             .and_then(|name| self.get(name))
             .map(|energies| energies.mapv(|energy| if energy < threshold { 0.0 } else { energy }));
         let image = options.image.as_ref().map(|image| self.image(image)).transpose()?;
-        let columns =
-            options.columns.iter().filter_map(|name| Some((name.clone(), self.get(name)?.to_owned())));
-        let columns: Vec<_> = columns.collect();
         let is_new =
             |name: &&String| !options.columns.contains(name) && options.incident.as_ref() != Some(*name);
         let conditions =
             options.conditions.iter().filter(is_new).filter_map(|name| Some(self.get(name)?.to_owned()));
         let conditions = conditions.collect();
         let mode_points = options.modes.as_ref().map(|modes| self.scalars(&modes.columns)).transpose()?;
-        self.columns.clear();
+        let columns = self.take(&options.columns);
         let files = dataset.files().iter().map(|file| file.path.display().to_string()).collect();
         let table = Table {
             label: sample,
@@ -171,6 +168,20 @@ impl<'a> Reader<'a> {
     fn get(&self, name: &str) -> Option<ArrayView2<'_, f32>> {
         let column = self.columns.iter().find(|(known, _)| known == name)?;
         Some(column.1.slice(s![..self.filled, ..]))
+    }
+
+    /// Columns of these names; the others are freed.
+    fn take(&mut self, names: &[String]) -> Vec<(String, Array2<f32>)> {
+        let mut read = std::mem::take(&mut self.columns);
+        let mut taken = Vec::new();
+        for name in names {
+            if let Some(place) = read.iter().position(|(known, _)| known == name) {
+                let (name, mut matrix) = read.swap_remove(place);
+                matrix.slice_axis_inplace(Axis(0), (..self.filled).into());
+                taken.push((name, matrix));
+            }
+        }
+        taken
     }
 
     /// The images, if their size is that of the column.

@@ -242,15 +242,15 @@ impl<'a> Comparison<'a> {
         let of_reference = |source| ValidationError::Data { sample: reference_label.clone(), source };
         let shower = shower(reference, candidate, options)?;
         let units = reference.units().map_err(of_reference)?;
-        let tables = (
+        let mut tables = (
             Table::read(reference, reference_label, options)?,
             Table::read(candidate, candidate_label, options)?,
         );
         check_widths(&tables.0, &tables.1)?;
         let calorimeter = shower.as_ref().map(|(_, calorimeter)| calorimeter);
-        let extracted = |table: &Table| extract(table, calorimeter, options.incident.as_ref(), &units);
-        let extractions = (extracted(&tables.0), extracted(&tables.1));
-        if tables.0.columns.is_empty() && extractions.0.sample.columns.is_empty() {
+        let extracted = |table: &mut Table| extract(table, calorimeter, options.incident.as_ref(), &units);
+        let extractions = (extracted(&mut tables.0), extracted(&mut tables.1));
+        if extractions.0.compared() == 0 && extractions.0.sample.columns.is_empty() {
             return Err(ValidationError::NoFeatures);
         }
         check_features(&extractions.0)?;
@@ -353,8 +353,8 @@ impl<'a> Comparison<'a> {
 
     /// The map of two compared numbers; none with more or fewer, or with showers.
     fn plane(&self) -> Option<PlaneMetrics> {
-        let numbers: usize = self.reference.table.columns.iter().map(|(_, matrix)| matrix.ncols()).sum();
-        if numbers != 2 || self.shower.is_some() {
+        let extraction = &self.reference.extraction;
+        if extraction.compared() != 2 || self.shower.is_some() {
             return None;
         }
         // Features of the other columns stand behind the incident energy.

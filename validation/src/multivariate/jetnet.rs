@@ -17,14 +17,14 @@
 use std::ops::Range;
 
 use linfa_linalg::LinalgError;
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use simile_data::random;
 
-use super::gaussian::Gaussian;
+use super::gaussian::{Gaussian, Sums};
 use crate::metrics::{DistanceMetrics, Estimate};
 use crate::statistics::{quantile, reduced_size};
 
@@ -55,11 +55,11 @@ pub(super) fn fpd_and_kpd(
     candidate: &Array2<f32>,
     seed: u64,
 ) -> Result<[DistanceMetrics; 2], LinalgError> {
-    let scale = scales(reference);
+    let (scale, centre) = scales(reference);
     let mut order: Vec<u32> = (0..reference.nrows() as u32).collect();
     order.shuffle(&mut random::stream(seed, "validation/halves", u64::MAX));
     let halves = order.split_at(order.len() / 2);
-    let all = Events { values: reference, scale: &scale, rows: None };
+    let all = Events { values: reference, scale: &scale, centre: &centre, rows: None };
     let samples = [all, Events { values: candidate, ..all }];
     let halves = [halves.0, halves.1].map(|rows| Events { rows: Some(rows), ..all });
     let size = |[a, b]: &[Events<'_>; 2]| reduced_size(a.number() as f64, b.number() as f64);
@@ -82,6 +82,8 @@ pub(super) fn fpd_and_kpd(
 struct Events<'a> {
     values: &'a Array2<f32>,
     scale: &'a Array1<f64>,
+    /// Near the mean, in that unit.
+    centre: &'a Array1<f64>,
     /// All without.
     rows: Option<&'a [u32]>,
 }
@@ -96,25 +98,51 @@ impl Events<'_> {
         (0..number).map(|_| rng.gen_range(0..self.number())).collect()
     }
 
+    fn row(&self, place: usize) -> ArrayView1<'_, f32> {
+        self.values.row(self.rows.map_or(place, |rows| rows[place] as usize))
+    }
+
     /// Events at some places, `[events, features]`.
     fn at(&self, places: &[usize]) -> Array2<f64> {
         let mut events = Array2::zeros((places.len(), self.values.ncols()));
         for (mut event, &place) in events.rows_mut().into_iter().zip(places) {
-            let row = self.rows.map_or(place, |rows| rows[place] as usize);
-            for ((to, &from), scale) in event.iter_mut().zip(self.values.row(row)).zip(self.scale) {
+            for ((to, &from), scale) in event.iter_mut().zip(self.row(place)).zip(self.scale) {
                 *to = f64::from(from) / scale;
             }
         }
         events
     }
+
+    /// Mean, less the centre, and covariance of events at some places, each of which counts several `times`.
+    fn gaussian(&self, places: &[usize], times: &[f64]) -> Gaussian {
+        let mut sums = Sums::zero(self.values.ncols());
+        let mut block = Array2::zeros((ROWS, self.values.ncols()));
+        let per_unit = self.scale.mapv(f64::recip);
+        for (places, times) in places.chunks(ROWS).zip(times.chunks(ROWS)) {
+            let roots: Array1<f64> = times.iter().map(|times| times.sqrt()).collect();
+            for ((mut event, &place), root) in block.rows_mut().into_iter().zip(places).zip(&roots) {
+                let units = per_unit.iter().zip(self.centre);
+                for ((to, &from), (per_unit, centre)) in event.iter_mut().zip(self.row(place)).zip(units) {
+                    *to = (f64::from(from) * per_unit - centre) * root;
+                }
+            }
+            sums.add(block.slice(s![..places.len(), ..]), &roots);
+        }
+        sums.gaussian()
+    }
 }
 
-/// Largest size of every feature; 1 for a feature that is always zero.
-fn scales(sample: &Array2<f32>) -> Array1<f64> {
-    sample.map_axis(Axis(0), |feature| {
+/// Largest size of every feature, 1 for a feature that is always zero, and its mean in this unit.
+fn scales(sample: &Array2<f32>) -> (Array1<f64>, Array1<f64>) {
+    let scale = sample.map_axis(Axis(0), |feature| {
         let largest = feature.iter().fold(0.0f64, |max, &x| max.max(f64::from(x).abs()));
         if largest > 0.0 { largest } else { 1.0 }
-    })
+    });
+    let mean = sample.map_axis(Axis(0), |feature| {
+        feature.iter().map(|&x| f64::from(x)).sum::<f64>() / feature.len() as f64
+    });
+    let centre = mean / &scale;
+    (scale, centre)
 }
 
 fn fpd(samples: &[Events<'_>; 2], seed: u64) -> Result<Estimate, LinalgError> {
@@ -124,7 +152,7 @@ fn fpd(samples: &[Events<'_>; 2], seed: u64) -> Result<Estimate, LinalgError> {
         let mut rng = random::stream(seed, "validation/fpd", task as u64);
         let [a, b] = samples.map(|sample| {
             let (places, times) = counted(sample.draw(size, &mut rng));
-            Gaussian::of(sample.at(&places), &times)
+            sample.gaussian(&places, &times)
         });
         a.frechet_distance(&b)
     });
@@ -136,11 +164,9 @@ fn fpd(samples: &[Events<'_>; 2], seed: u64) -> Result<Estimate, LinalgError> {
 }
 
 /// Different places, and how many times each was drawn.
-fn counted(mut drawn: Vec<usize>) -> (Vec<usize>, Array1<f64>) {
+fn counted(mut drawn: Vec<usize>) -> (Vec<usize>, Vec<f64>) {
     drawn.sort_unstable();
-    let (places, times): (Vec<_>, Vec<_>) =
-        drawn.chunk_by(usize::eq).map(|same| (same[0], same.len() as f64)).unzip();
-    (places, times.into())
+    drawn.chunk_by(usize::eq).map(|same| (same[0], same.len() as f64)).unzip()
 }
 
 /// Numbers of events at regular distances of their inverses.
@@ -193,8 +219,9 @@ fn squared_discrepancy(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
     own(a) + own(b) - 2.0 * kernel_sum(a, b) / (a.nrows() as f64 * b.nrows() as f64)
 }
 
+#[inline]
 fn kernel(product: f64, features: usize) -> f64 {
-    (product / features as f64 + 1.0).powi(4)
+    (product * (1.0 / features as f64) + 1.0).powi(4)
 }
 
 /// Σ k(x_i, y_j)
@@ -217,7 +244,14 @@ fn blocks(x: &Array2<f64>) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn block_sum(x: ArrayView2<'_, f64>, y: ArrayView2<'_, f64>) -> f64 {
-    x.dot(&y.t()).iter().map(|&product| kernel(product, x.ncols())).sum()
+    /// Independent sums, which need not wait for each other.
+    const SUMS: usize = 8;
+    let (products, features) = (x.dot(&y.t()), x.ncols());
+    let mut sums = [0.0; SUMS];
+    for products in products.as_slice_memory_order().expect("a new matrix").chunks(SUMS) {
+        sums.iter_mut().zip(products).for_each(|(sum, &product)| *sum += kernel(product, features));
+    }
+    sums.iter().sum()
 }
 
 #[cfg(test)]
@@ -286,7 +320,11 @@ mod tests {
         assert_eq!(batch_sizes(50_000), golden.fit.sizes);
         let (a, b) = (matrix(&golden.a), matrix(&golden.b));
         close(squared_discrepancy(&a, &b), golden.squared_discrepancy);
-        let [a, b] = [a, b].map(|sample| Gaussian::of(sample.clone(), &Array1::ones(sample.nrows())));
+        let [a, b] = [a, b].map(|sample| {
+            let mut sums = Sums::zero(sample.ncols());
+            sums.add(sample.view(), &Array1::ones(sample.nrows()));
+            sums.gaussian()
+        });
         close(a.frechet_distance(&b).unwrap(), golden.frechet);
     }
 
@@ -313,8 +351,9 @@ mod tests {
         close(fpd_found.value, 2.0);
         close(kpd_found.value, 15.0);
         assert_eq!((fpd_found.floor, kpd_found.floor), (0.0, 0.0));
-        let scale = Array1::ones(2);
-        let raw = [&twos, &zeros].map(|sample| Events { values: sample, scale: &scale, rows: None });
+        let (scale, centre) = (Array1::ones(2), Array1::zeros(2));
+        let raw = [&twos, &zeros];
+        let raw = raw.map(|sample| Events { values: sample, scale: &scale, centre: &centre, rows: None });
         close(fpd(&raw, 1).unwrap().value, 8.0);
         close(kpd(&raw, 1).value, 624.0);
     }
@@ -331,8 +370,9 @@ mod tests {
     fn shifted_gaussians_agree_with_jetnet() {
         let Shifted { shift, fpd: expected_fpd, kpd: expected_kpd } = golden().shifted;
         let samples = [normal(50_000, 0.0, 1), normal(50_000, shift, 2)];
-        let scale = Array1::ones(4);
-        let samples = [0, 1].map(|i| Events { values: &samples[i], scale: &scale, rows: None });
+        let (scale, centre) = (Array1::ones(4), Array1::zeros(4));
+        let samples =
+            [0, 1].map(|i| Events { values: &samples[i], scale: &scale, centre: &centre, rows: None });
         let found = fpd(&samples, 3).unwrap();
         // The distance has the error of the shift, 2·δ·√(2/n), besides that of the fit.
         let sampling = 2.0 * shift * (2.0 / 50_000.0f64).sqrt() * std::f64::consts::SQRT_2;

@@ -6,7 +6,7 @@ mod neighbours;
 mod sliced;
 
 use linfa_linalg::LinalgError;
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 
 pub(crate) use self::gaussian::Gaussian;
 pub(crate) use self::neighbours::mean;
@@ -34,10 +34,10 @@ pub(crate) fn distances(
     seed: u64,
 ) -> Result<Distances, LinalgError> {
     let [fpd, kpd] = jetnet::fpd_and_kpd(reference, candidate, seed)?;
-    let standardised = [reference, candidate].map(|sample| standardised(sample, reference));
-    let neighbourhoods = neighbours::neighbourhoods(&standardised, seed);
+    let samples = Standardised::of(reference, candidate);
+    let neighbourhoods = neighbours::neighbourhoods(&samples, seed);
     let (neighbours, mmd) = neighbourhoods.unzip();
-    let sliced_wasserstein = sliced::sliced_wasserstein(&standardised, seed);
+    let sliced_wasserstein = sliced::sliced_wasserstein(&samples, seed);
     Ok(Distances { fpd, kpd, neighbours, mmd, sliced_wasserstein })
 }
 
@@ -47,22 +47,55 @@ pub(crate) fn neighbourhoods(
     candidate: &Array2<f32>,
     seed: u64,
 ) -> Option<NeighbourMetrics> {
-    let standardised = [reference, candidate].map(|sample| standardised(sample, reference));
-    neighbours::neighbourhoods(&standardised, seed).map(|(neighbours, _)| neighbours)
+    neighbours::neighbourhoods(&Standardised::of(reference, candidate), seed)
+        .map(|(neighbours, _)| neighbours)
 }
 
 /// Features less their mean, in units of their standard deviation, both of the reference. Features that are constant there keep
 /// their unit.
-fn standardised(sample: &Array2<f32>, reference: &Array2<f32>) -> Array2<f32> {
-    let mut result = sample.clone();
-    for (mut feature, truth) in result.axis_iter_mut(Axis(1)).zip(reference.axis_iter(Axis(1))) {
-        let n = truth.len() as f64;
-        let mean = truth.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-        let variance = truth.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
-        let unit = if variance > 0.0 { variance.sqrt() } else { 1.0 };
-        feature.mapv_inplace(|x| ((f64::from(x) - mean) / unit) as f32);
+struct Standardised<'a> {
+    sample: &'a Array2<f32>,
+    mean: Array1<f64>,
+    unit: Array1<f64>,
+}
+
+impl<'a> Standardised<'a> {
+    /// Reference and candidate.
+    fn of(reference: &'a Array2<f32>, candidate: &'a Array2<f32>) -> [Self; 2] {
+        let n = reference.nrows() as f64;
+        let sum = |feature: usize, term: &dyn Fn(f64) -> f64| {
+            reference.column(feature).iter().map(|&x| term(f64::from(x))).sum::<f64>()
+        };
+        let features = reference.ncols();
+        let mean = Array1::from_shape_fn(features, |feature| sum(feature, &|x| x) / n);
+        let unit = Array1::from_shape_fn(features, |feature| {
+            let variance = sum(feature, &|x| (x - mean[feature]).powi(2)) / n;
+            if variance > 0.0 { variance.sqrt() } else { 1.0 }
+        });
+        [reference, candidate].map(|sample| Self { sample, mean: mean.clone(), unit: unit.clone() })
     }
-    result
+
+    /// A sample whose features have mean 0 and width 1 already.
+    #[cfg(test)]
+    fn already(sample: &'a Array2<f32>) -> Self {
+        Self { sample, mean: Array1::zeros(sample.ncols()), unit: Array1::ones(sample.ncols()) }
+    }
+
+    /// Number of events.
+    fn events(&self) -> usize {
+        self.sample.nrows()
+    }
+
+    /// Some of the events.
+    fn at(&self, rows: &[usize]) -> Array2<f32> {
+        let mut events = self.sample.select(Axis(0), rows);
+        for mut event in events.rows_mut() {
+            for ((x, mean), unit) in event.iter_mut().zip(&self.mean).zip(&self.unit) {
+                *x = ((f64::from(*x) - mean) / unit) as f32;
+            }
+        }
+        events
+    }
 }
 
 #[cfg(test)]
@@ -86,9 +119,9 @@ mod tests {
 
     /// Figures of neighbours, the discrepancy and the sliced distance.
     fn judged(samples: [Array2<f32>; 2]) -> (NeighbourMetrics, DistanceMetrics, DistanceMetrics) {
-        let standardised = [0, 1].map(|i| standardised(&samples[i], &samples[0]));
-        let (neighbours, mmd) = neighbours::neighbourhoods(&standardised, 3).expect("enough events");
-        (neighbours, mmd, sliced::sliced_wasserstein(&standardised, 3).expect("enough events"))
+        let samples = Standardised::of(&samples[0], &samples[1]);
+        let (neighbours, mmd) = neighbours::neighbourhoods(&samples, 3).expect("enough events");
+        (neighbours, mmd, sliced::sliced_wasserstein(&samples, 3).expect("enough events"))
     }
 
     #[test]
@@ -141,7 +174,9 @@ mod tests {
     #[test]
     fn units_are_those_of_the_reference() {
         let reference = Array2::from_shape_vec((3, 2), vec![1.0, 7.0, 2.0, 7.0, 3.0, 7.0]).expect("3 × 2");
-        let found = standardised(&(&reference * 2.0), &reference);
+        let candidate = &reference * 2.0;
+        let [_, found] = Standardised::of(&reference, &candidate);
+        let found = found.at(&[0, 1, 2]);
         let unit = (2.0f32 / 3.0).sqrt();
         assert!((found[[0, 0]], found[[2, 1]]) == (0.0, 7.0) && (found[[2, 0]] - 4.0 / unit).abs() < 1e-6);
     }

@@ -20,6 +20,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use simile_data::random;
 
+use super::Standardised;
 use crate::metrics::{DistanceMetrics, Estimate, NeighbourMetrics};
 
 /// Neighbours that define a ball, as Naeem et al. have it.
@@ -37,11 +38,11 @@ const SMALLEST: usize = 4 * NEIGHBOURS;
 
 /// Precision, recall, density and coverage, and the squared discrepancy of `[reference, candidate]`; `None` with too few events.
 pub(super) fn neighbourhoods(
-    samples: &[Array2<f32>; 2],
+    samples: &[Standardised<'_>; 2],
     seed: u64,
 ) -> Option<(NeighbourMetrics, DistanceMetrics)> {
     let [reference, candidate] = samples;
-    let events = (reference.nrows() / (2 * SUBSAMPLES)).min(candidate.nrows() / SUBSAMPLES).min(LARGEST);
+    let events = (reference.events() / (2 * SUBSAMPLES)).min(candidate.events() / SUBSAMPLES).min(LARGEST);
     if events < SMALLEST {
         return None;
     }
@@ -78,11 +79,11 @@ pub(super) fn neighbourhoods(
 }
 
 /// Disjoint random events.
-fn subsamples(sample: &Array2<f32>, events: usize, number: usize, seed: u64, index: u64) -> Vec<Points> {
-    let mut order: Vec<usize> = (0..sample.nrows()).collect();
+fn subsamples(sample: &Standardised<'_>, events: usize, number: usize, seed: u64, index: u64) -> Vec<Points> {
+    let mut order: Vec<usize> = (0..sample.events()).collect();
     order.shuffle(&mut random::stream(seed, "validation/subsamples", index));
     let rows = order.chunks_exact(events).take(number);
-    rows.map(|rows| Points::new(sample.select(Axis(0), rows).mapv(f64::from))).collect()
+    rows.map(|rows| Points::new(sample.at(rows).mapv(f64::from))).collect()
 }
 
 /// Mean of independent values, and its error.
@@ -257,7 +258,9 @@ mod tests {
             Array2::from_shape_vec((400, 2), crate::testing::gaussian(800, 0.0, seed)).expect("two columns")
         };
         let repeats = (0..100).map(|seed| {
-            let (_, mmd) = neighbourhoods(&[parent(seed), parent(1000 + seed)], seed).expect("enough events");
+            let samples = [parent(seed), parent(1000 + seed)];
+            let samples = [0, 1].map(|i| Standardised::already(&samples[i]));
+            let (_, mmd) = neighbourhoods(&samples, seed).expect("enough events");
             mmd.value
         });
         let found = mean(repeats.collect());

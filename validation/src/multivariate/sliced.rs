@@ -5,11 +5,12 @@
 //! the jackknife over groups of events, the floor from disjoint halves of the reference as for single features: scaled to the sizes
 //! compared, since between samples of one parent the distance shrinks as 1/√n.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use simile_data::random;
 
+use super::Standardised;
 use crate::compare::FLOOR_SPLITS;
 use crate::metrics::DistanceMetrics;
 use crate::sample::FeatureColumn;
@@ -23,8 +24,8 @@ const DIRECTIONS: u64 = 100;
 const LARGEST: usize = 50_000;
 
 /// The distance of `[reference, candidate]`; `None` where a sample has not two events for every group.
-pub(super) fn sliced_wasserstein(samples: &[Array2<f32>; 2], seed: u64) -> Option<DistanceMetrics> {
-    if samples.iter().any(|sample| sample.nrows() < 2 * Grouping::GROUPS) {
+pub(super) fn sliced_wasserstein(samples: &[Standardised<'_>; 2], seed: u64) -> Option<DistanceMetrics> {
+    if samples.iter().any(|sample| sample.events() < 2 * Grouping::GROUPS) {
         return None;
     }
     let samples = [0, 1].map(|i| evenly(&samples[i]));
@@ -53,10 +54,10 @@ pub(super) fn sliced_wasserstein(samples: &[Array2<f32>; 2], seed: u64) -> Optio
 }
 
 /// Some of the events, one in every equal part of the sample.
-fn evenly(sample: &Array2<f32>) -> Array2<f32> {
-    let (events, used) = (sample.nrows(), sample.nrows().min(LARGEST));
+fn evenly(sample: &Standardised<'_>) -> Array2<f32> {
+    let (events, used) = (sample.events(), sample.events().min(LARGEST));
     let rows: Vec<usize> = (0..used).map(|i| i * events / used).collect();
-    sample.select(Axis(0), &rows)
+    sample.at(&rows)
 }
 
 /// A direction without preference, of unit length.
@@ -144,13 +145,16 @@ mod tests {
         };
         let mut shifted = normal(3000, 2);
         shifted.column_mut(1).mapv_inplace(|x| x + 2.0);
-        let found = sliced_wasserstein(&[normal(4000, 1), shifted], 5).expect("enough events");
+        let distance = |samples: [Array2<f32>; 2]| {
+            sliced_wasserstein(&[0, 1].map(|i| Standardised::already(&samples[i])), 5)
+        };
+        let found = distance([normal(4000, 1), shifted]).expect("enough events");
         assert!((found.value - 1.0).abs() < 0.2, "{found:?}");
         // The error of the mean of the projected shift, with Gaussians of unit width.
         let expected = 0.5 * (1.0f64 / 4000.0 + 1.0 / 3000.0).sqrt();
         assert!((0.5..2.0).contains(&(found.error / expected)), "{found:?}");
-        let same = sliced_wasserstein(&[normal(4000, 1), normal(3000, 3)], 5).expect("enough events");
-        assert_eq!(sliced_wasserstein(&[normal(4000, 1), normal(39, 3)], 5), None);
+        let same = distance([normal(4000, 1), normal(3000, 3)]).expect("enough events");
+        assert_eq!(distance([normal(4000, 1), normal(39, 3)]), None);
         assert!(
             found.value > 20.0 * found.floor && (0.5..1.7).contains(&(same.value / same.floor)),
             "{same:?}"

@@ -74,7 +74,7 @@ pub(crate) fn png(scene: &Scene) -> Result<Vec<u8>, png::EncodingError> {
     let mut samples = vec![255; width * SAMPLES * height * SAMPLES * 3];
     let size = ((width * SAMPLES) as u32, (height * SAMPLES) as u32);
     draw(scene, &mut Raster(BitMapBackend::with_buffer(&mut samples, size)));
-    encode(&average(&samples, width, height), width as u32, height as u32)
+    encode(&average(&samples, width), width as u32, height as u32)
 }
 
 /// Something that can show shapes; coordinates and sizes are those of the scene.
@@ -240,17 +240,20 @@ fn in_memory<E: Debug>(drawn: Result<(), E>) {
     drawn.expect("drawing into memory cannot fail");
 }
 
-/// Averages blocks of `SAMPLES` × `SAMPLES` RGB samples.
-fn average(samples: &[u8], width: usize, height: usize) -> Vec<u8> {
+/// Averages blocks of `SAMPLES` × `SAMPLES` RGB samples of an image `width` blocks wide.
+fn average(samples: &[u8], width: usize) -> Vec<u8> {
     let row = width * SAMPLES * 3;
-    let mut pixels = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        for x in 0..width {
-            let first = y * SAMPLES * row + x * SAMPLES * 3;
+    let mut pixels = Vec::with_capacity(samples.len() / (SAMPLES * SAMPLES));
+    let mut sums = vec![0u16; row];
+    for rows in samples.chunks_exact(SAMPLES * row) {
+        sums.fill(0);
+        for samples in rows.chunks_exact(row) {
+            sums.iter_mut().zip(samples).for_each(|(sum, &sample)| *sum += u16::from(sample));
+        }
+        for block in sums.chunks_exact(SAMPLES * 3) {
             pixels.extend((0..3).map(|channel| {
-                let block = (0..SAMPLES).flat_map(|dy| (0..SAMPLES).map(move |dx| dy * row + dx * 3));
-                let sum: usize = block.map(|offset| usize::from(samples[first + offset + channel])).sum();
-                (sum / (SAMPLES * SAMPLES)) as u8
+                let sum: u16 = block[channel..].iter().step_by(3).sum();
+                (sum / (SAMPLES * SAMPLES) as u16) as u8
             }));
         }
     }
@@ -263,7 +266,7 @@ fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, png::Encodi
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_palette(palette.concat());
-    encoder.set_compression(png::Compression::Best);
+    encoder.set_compression(png::Compression::Default);
     // Large areas of one colour compress best unfiltered.
     encoder.set_filter(png::FilterType::NoFilter);
     let mut writer = encoder.write_header()?;
