@@ -174,10 +174,15 @@ fn images(metrics: &Metrics) -> Option<ImageRecord> {
     })
 }
 
+/// Means over the features; their errors are not independent, and the mean of them is the largest that the error can be.
 fn separation_power(metrics: &Metrics) -> Floored {
     let mean = |of: fn(&Floored) -> f64| {
         let values = metrics.features.iter().map(|feature| of(&feature.separation_power));
         values.sum::<f64>() / metrics.features.len().max(1) as f64
     };
-    Floored { value: mean(|power| power.value), floor: mean(|power| power.floor) }
+    Floored {
+        value: mean(|power| power.value),
+        error: mean(|power| power.error),
+        floor: mean(|power| power.floor),
+    }
 }

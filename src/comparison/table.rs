@@ -102,8 +102,9 @@ impl Comparison {
         columns.extend(self.images());
         let floors: f64 = self.runs.iter().map(|run| run.separation_power.floor).sum();
         let floor = significant(floors / self.runs.len() as f64, 2);
-        columns
-            .push(self.column("separation power", &floor, |run| significant(run.separation_power.value, 2)));
+        columns.push(self.column("separation power", &floor, |run| {
+            with_error(run.separation_power.value, run.separation_power.error)
+        }));
         columns.extend(self.likelihoods());
         let mut size = self.column("parameters", "", |run| count(run.parameters));
         size.below = Some(self.below("training", |run| duration(run.training_seconds)));

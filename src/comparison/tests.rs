@@ -35,7 +35,7 @@ fn run(name: &str) -> RunRecord {
         response: Some(deviation(-0.0025, [500.0, 1600.0])),
         resolution: Some(deviation(0.07, [31_000.0, 50_000.0])),
         images: None,
-        separation_power: Floored { value: 0.00213, floor: 0.00181 },
+        separation_power: Floored { value: 0.00213, error: 0.00021, floor: 0.00181 },
         likelihood: None,
         parameters: 1_234_567,
         training_events: 13_532,
@@ -64,7 +64,7 @@ fn a_row_holds_every_figure_with_its_error_and_the_floor_comes_last() {
              | parameters | training | events/s by 1 | by 1024 | speed-up | verdict | gates |",
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
             "| deep\\|wide | flow_matching | 0.542 ± 0.011 | 0.517 ± 0.011 | −0.2 ± 1.0 | 0.50–1.6 | 7.0 ± 1.0 | 31–50 \
-             | 0.0021 | 1,234,567 | 90.0 min | 6120 ± 73 | 123012 ± 1476 | 6569× | fail | 3/4 |",
+             | 0.00213 ± 0.00021 | 1,234,567 | 90.0 min | 6120 ± 73 | 123012 ± 1476 | 6569× | fail | 3/4 |",
             "| floor |  | 0.507 ± 0.016 | 0.486 ± 0.016 |  |  |  |  | 0.0018 |  |  |  |  |  |  |  |",
         ]
     );

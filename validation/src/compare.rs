@@ -6,14 +6,13 @@ use crate::binning::{Binning, BinningRule};
 use crate::histogram::Histogram;
 use crate::metrics::{
     AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramPair, KsMetrics, TestMetrics,
-    WassersteinMetrics,
 };
 use crate::permutation::Permutations;
 use crate::sample::FeatureColumn;
 use crate::statistics::{
     Grouping, Ordered, anderson_darling_sf, benjamini_hochberg, chi2_homogeneity, cramer_von_mises_p_value,
-    holm, jensen_shannon, kolmogorov_smirnov, ks_test, moments, quadratic, reduced_size, separation_power,
-    wasserstein, wasserstein_with_error,
+    holm, jackknife_error, jensen_shannon, kolmogorov_smirnov, ks_test, moments, quadratic, reduced_size,
+    separation_power, wasserstein, without_groups,
 };
 
 /// Divisions into halves over which a floor is averaged; more would only repeat the same events.
@@ -54,12 +53,15 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, how: Comparing<'
     );
     let binning = Binning::for_reference(feature, a.values(), binning);
     let groups = Histogram::of_groups(&binning, reference.column, reference.grouping);
-    let (histogram_a, histogram_b) =
-        (sum(&binning, &groups, |_| true), Histogram::of(&binning, candidate.column));
+    let candidate_groups = Histogram::of_groups(&binning, candidate.column, candidate.grouping);
+    let histograms =
+        |keep: &dyn Fn(usize) -> bool| [&groups, &candidate_groups].map(|groups| sum(&binning, groups, keep));
+    let [histogram_a, histogram_b] = histograms(&|_| true);
+    let without: [_; Grouping::GROUPS] = std::array::from_fn(|left| histograms(&|group| group != left));
     let (size_a, size_b) = (a.effective_entries(), b.effective_entries());
     let parent = Parent { ordered: &a, binning: &binning, groups: &groups };
-    let ((value, error), floors) =
-        rayon::join(|| wasserstein_with_error(&a, &b), || Floors::of(parent, reference, size_b, seed));
+    let (without_groups, floors) =
+        rayon::join(|| without_groups(&a, &b), || Floors::of(parent, reference, size_b, seed));
     let statistic = kolmogorov_smirnov(&a, &b);
     let ks_p = ks_test(statistic, &a, &b);
     let squares = quadratic(&a, &b);
@@ -68,6 +70,11 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, how: Comparing<'
         p_value: feature.per_event.then_some(p_value),
     };
     let chi2 = chi2_homogeneity(&histogram_a, &histogram_b);
+    let of_histograms = |figure: fn(&Histogram, &Histogram) -> f64, floor: f64| Floored {
+        value: figure(&histogram_a, &histogram_b),
+        error: jackknife_error(&without.each_ref().map(|[a, b]| figure(a, b))),
+        floor,
+    };
     FeatureMetrics {
         feature: feature.clone(),
         ks: KsMetrics { statistic, p_value: feature.per_event.then_some(ks_p), floor: floors.ks },
@@ -83,16 +90,18 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, how: Comparing<'
             ndf: chi2.ndf,
             p_value: feature.per_event.then_some(chi2.p_value),
         },
-        wasserstein: WassersteinMetrics { value, error, floor: floors.wasserstein },
-        separation_power: Floored {
-            value: separation_power(&histogram_a, &histogram_b),
-            floor: floors.separation_power,
+        wasserstein: Floored {
+            value: wasserstein(&a, &b),
+            error: jackknife_error(&without_groups.wasserstein),
+            floor: floors.wasserstein,
         },
-        energy_distance: Floored { value: squares.energy_distance, floor: floors.energy_distance },
-        jensen_shannon: Floored {
-            value: jensen_shannon(&histogram_a, &histogram_b),
-            floor: floors.jensen_shannon,
+        separation_power: of_histograms(separation_power, floors.separation_power),
+        energy_distance: Floored {
+            value: squares.energy_distance,
+            error: jackknife_error(&without_groups.energy_distance),
+            floor: floors.energy_distance,
         },
+        jensen_shannon: of_histograms(jensen_shannon, floors.jensen_shannon),
         reference: moments(reference.column),
         candidate: moments(candidate.column),
         histogram: HistogramPair {
@@ -221,6 +230,26 @@ mod tests {
         assert!(close(mean(|m| m.separation_power.value), mean(|m| m.separation_power.floor)));
         assert!(close(mean(|m| m.energy_distance.value), mean(|m| m.energy_distance.floor)));
         assert!(close(mean(|m| m.jensen_shannon.value), mean(|m| m.jensen_shannon.floor)));
+    }
+
+    #[test]
+    fn errors_are_the_spread_over_samples() {
+        let repeats: Vec<FeatureMetrics> =
+            (0..100).map(|i| compared(gaussian(1200, 0.0, 1000 + i), gaussian(800, 0.3, 5000 + i))).collect();
+        let figures: [(&str, fn(&FeatureMetrics) -> Floored); 4] = [
+            ("Wasserstein", |m| m.wasserstein),
+            ("energy distance", |m| m.energy_distance),
+            ("separation power", |m| m.separation_power),
+            ("Jensen–Shannon", |m| m.jensen_shannon),
+        ];
+        for (name, figure) in figures {
+            let mean =
+                |of: &dyn Fn(Floored) -> f64| repeats.iter().map(|m| of(figure(m))).sum::<f64>() / 100.0;
+            let value = mean(&|figure| figure.value);
+            let spread = (mean(&|figure| (figure.value - value).powi(2)) * 100.0 / 99.0).sqrt();
+            let ratio = mean(&|figure| figure.error) / spread;
+            assert!((0.75..1.35).contains(&ratio), "{name}: errors are {ratio} of the spread");
+        }
     }
 
     #[test]

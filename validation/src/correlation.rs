@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::compare::FLOOR_SPLITS;
 use crate::metrics::{CorrelationMetrics, Floored};
 use crate::sample::{FeatureColumn, Sample};
-use crate::statistics::{Grouping, reduced_size};
+use crate::statistics::{Grouping, jackknife_error, reduced_size};
 
 /// Features of a matrix that can still be read.
 const MOST_SHOWN: usize = 48;
@@ -84,8 +84,13 @@ impl Correlations {
 
     /// Distance of the coefficients of a candidate from these.
     pub(crate) fn distance(&self, candidate: &Self, seed: u64) -> Floored {
+        let of = |keep: &dyn Fn(usize) -> bool| {
+            let [a, b] = [self, candidate].map(|sample| sample.sum(keep));
+            distance(&a.correlation(), &b.correlation())
+        };
+        let value = of(&|_| true);
+        let without = std::array::from_fn(|left| of(&|group| group != left));
         let (reference, candidate) = (self.sum(|_| true), candidate.sum(|_| true));
-        let value = distance(&reference.correlation(), &candidate.correlation());
         let size = reduced_size(reference.effective_events(), candidate.effective_events());
         let floor = (0..FLOOR_SPLITS).map(|split| {
             let first = Grouping::halves(seed, split);
@@ -94,7 +99,7 @@ impl Correlations {
             let shrink = reduced_size(a.effective_events(), b.effective_events()) / size;
             distance(&a.correlation(), &b.correlation()) * shrink.sqrt()
         });
-        Floored { value, floor: floor.sum::<f64>() / FLOOR_SPLITS as f64 }
+        Floored { value, error: jackknife_error(&without), floor: floor.sum::<f64>() / FLOOR_SPLITS as f64 }
     }
 
     /// The coefficients of both, to be looked at; `None` with more features than [`MOST_SHOWN`].

@@ -38,16 +38,16 @@ const OF_FEATURE: [(&str, Figure<FeatureMetrics>); 16] = [
     ("ks.permutation_p_value", |feature| Some((feature.permutation?.ks, None))),
     ("anderson_darling.permutation_p_value", |feature| Some((feature.permutation?.anderson_darling, None))),
     ("energy_distance.permutation_p_value", |feature| Some((feature.permutation?.energy_distance, None))),
-    ("energy_distance", |feature| Some((feature.energy_distance.value, None))),
-    ("jensen_shannon", |feature| Some((feature.jensen_shannon.value, None))),
+    ("energy_distance", |feature| Some(with_error(feature.energy_distance))),
+    ("jensen_shannon", |feature| Some(with_error(feature.jensen_shannon))),
     ("chi2.p_value", |feature| Some((feature.chi2.p_value?, None))),
     ("chi2.reduced", |feature| Some((feature.chi2.statistic / feature.chi2.ndf.max(1) as f64, None))),
-    ("wasserstein.value", |feature| Some((feature.wasserstein.value, Some(feature.wasserstein.error)))),
+    ("wasserstein.value", |feature| Some(with_error(feature.wasserstein))),
     ("wasserstein.relative", |feature| {
         let unit = feature.reference.std.max(f64::MIN_POSITIVE);
         Some((feature.wasserstein.value / unit, Some(feature.wasserstein.error / unit)))
     }),
-    ("separation_power", |feature| Some((feature.separation_power.value, None))),
+    ("separation_power", |feature| Some(with_error(feature.separation_power))),
 ];
 
 /// Figures of every classifier test, named `c2st.<view>.<figure>`.
@@ -150,36 +150,33 @@ impl Metrics {
             self.global.c2st.iter().flat_map(|test| figures(format!("c2st.{}", test.name), &OF_C2ST, test));
         let response =
             self.response.iter().flat_map(|response| figures("response".into(), &OF_RESPONSE, response));
-        let correlation = self.global.correlation_distance.map(|figure| (CORRELATION, figure.value));
+        let named =
+            |name: &str, value: f64, error: Option<f64>| NamedFigure { name: name.to_owned(), value, error };
+        let correlation = self.global.correlation_distance;
+        let correlation = correlation.map(|figure| named(CORRELATION, figure.value, Some(figure.error)));
         let modes = self.global.modes.iter().flat_map(|modes| figures("modes".into(), &OF_MODES, modes));
         let masses = self.events.iter().flat_map(|events| &events.masses);
         let masses = masses.flat_map(|mass| figures(format!("events.mass_{}", mass.pdg), &OF_MASS, mass));
-        let kl = self.global.kl.map(|kl| NamedFigure {
-            name: KL.to_owned(),
-            value: kl.value,
-            error: Some(kl.error),
-        });
+        let kl = self.global.kl.map(|kl| named(KL, kl.value, Some(kl.error)));
         let likelihood = self.global.likelihood.iter().flat_map(|likelihood| {
             OF_LIKELIHOOD.iter().filter_map(|(name, figure)| {
                 let (value, error) = figure(likelihood)?;
-                Some(NamedFigure { name: (*name).to_owned(), value, error })
+                Some(named(name, value, error))
             })
         });
         let distances = OF_EVENTS.iter().filter_map(|(name, _, figure)| {
             let DistanceMetrics { value, error, .. } = figure(&self.global)?;
-            Some(NamedFigure { name: (*name).to_owned(), value, error: Some(error) })
+            Some(named(name, value, Some(error)))
         });
-        let largest = |value: fn(&FeatureMetrics) -> f64| self.features.iter().map(value).fold(0.0, f64::max);
-        let summary = [
-            (MAX_SEPARATION, largest(|feature| feature.separation_power.value)),
-            (MAX_KS, largest(|feature| feature.ks.statistic)),
-        ];
-        let without_error =
-            |(name, value): (&str, f64)| NamedFigure { name: name.to_owned(), value, error: None };
+        let powers = self.features.iter().map(|feature| feature.separation_power);
+        let power = powers.max_by(|a, b| a.value.total_cmp(&b.value));
+        let power = power.map(|power| named(MAX_SEPARATION, power.value, Some(power.error)));
+        let statistics = self.features.iter().map(|feature| feature.ks.statistic);
+        let ks = statistics.max_by(f64::total_cmp).map(|statistic| named(MAX_KS, statistic, None));
         let summary = correlation
             .into_iter()
-            .chain(summary)
-            .map(without_error)
+            .chain(power)
+            .chain(ks)
             .chain(distances)
             .chain(modes)
             .chain(kl)

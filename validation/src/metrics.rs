@@ -12,14 +12,14 @@ use simile_data::DataError;
 
 pub use self::features::{
     AdjustedPValues, Chi2Metrics, FeatureMetrics, Floored, HistogramContents, HistogramPair, KsMetrics,
-    Moments, PermutationMetrics, TestMetrics, WassersteinMetrics,
+    Moments, PermutationMetrics, TestMetrics,
 };
 use crate::events::EventMetrics;
 use crate::images::ImageMetrics;
 use crate::sample::Feature;
 
 /// Version of the layout of `metrics.json`.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// The outcome of a validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,12 @@ pub struct Estimate {
     pub value: f64,
     /// Its standard error.
     pub error: f64,
+}
+
+impl From<Floored> for Estimate {
+    fn from(figure: Floored) -> Self {
+        Self { value: figure.value, error: figure.error }
+    }
 }
 
 impl From<DistanceMetrics> for Estimate {

@@ -23,7 +23,7 @@ pub struct FeatureMetrics {
     /// The p-value of the Kolmogorov–Smirnov test, adjusted for the number of features; `None` without p-value.
     pub adjusted: Option<AdjustedPValues>,
     /// Wasserstein-1 distance in the unit of the feature.
-    pub wasserstein: WassersteinMetrics,
+    pub wasserstein: Floored,
     /// `½ Σ (h₁−h₂)²/(h₁+h₂)` of the normalised histograms: 0 equal, 1 disjoint.
     pub separation_power: Floored,
     /// `√(2 ∫ (F − G)² dx)` of the distribution functions, in the root of the unit of the feature.
@@ -43,6 +43,8 @@ pub struct FeatureMetrics {
 pub struct Floored {
     /// Reference against candidate.
     pub value: f64,
+    /// Standard error, from the jackknife over groups of events.
+    pub error: f64,
     /// Truth against truth.
     pub floor: f64,
 }
@@ -102,17 +104,6 @@ pub struct Chi2Metrics {
     pub ndf: usize,
     /// Probability of a larger χ² for equal parents; `None` for features with several entries per event.
     pub p_value: Option<f64>,
-}
-
-/// Wasserstein-1 distance.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WassersteinMetrics {
-    /// Distance in the unit of the feature.
-    pub value: f64,
-    /// Standard error, from the jackknife over groups of events.
-    pub error: f64,
-    /// Distance for truth against truth.
-    pub floor: f64,
 }
 
 /// Mean and standard deviation with standard errors.

@@ -14,9 +14,7 @@ use super::Standardised;
 use crate::compare::FLOOR_SPLITS;
 use crate::metrics::DistanceMetrics;
 use crate::sample::FeatureColumn;
-use crate::statistics::{
-    Grouping, Ordered, jackknife_error, reduced_size, wasserstein, wasserstein_without_groups,
-};
+use crate::statistics::{Grouping, Ordered, jackknife_error, reduced_size, wasserstein, without_groups};
 
 /// Random directions: their mean is then good to some per cent for differences in a few features.
 const DIRECTIONS: u64 = 100;
@@ -90,7 +88,7 @@ impl Slice {
         });
         Self {
             distance: wasserstein(reference, candidate),
-            without_groups: wasserstein_without_groups(reference, candidate),
+            without_groups: without_groups(reference, candidate).wasserstein,
             of_halves,
         }
     }

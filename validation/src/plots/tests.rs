@@ -71,10 +71,10 @@ fn feature(feature: Feature, range: (f64, f64), draw: impl Fn(f64) -> f64, event
             energy_distance: 0.028,
         }),
         adjusted: p_value.map(|p| AdjustedPValues { holm: 4.0 * p, benjamini_hochberg: 2.0 * p }),
-        wasserstein: WassersteinMetrics { value: 0.00213, error: 0.00041, floor: 0.00198 },
-        separation_power: Floored { value: 0.0021, floor: 0.0018 },
-        energy_distance: Floored { value: 0.031, floor: 0.029 },
-        jensen_shannon: Floored { value: 0.0015, floor: 0.0013 },
+        wasserstein: Floored { value: 0.00213, error: 0.00041, floor: 0.00198 },
+        separation_power: Floored { value: 0.0021, error: 0.0002, floor: 0.0018 },
+        energy_distance: Floored { value: 0.031, error: 0.002, floor: 0.029 },
+        jensen_shannon: Floored { value: 0.0015, error: 0.0001, floor: 0.0013 },
         reference: moments(&reference),
         candidate: moments(&candidate),
         histogram: HistogramPair {
@@ -346,7 +346,7 @@ pub(crate) fn example() -> Metrics {
         response: Some(response()),
         global: GlobalMetrics {
             c2st: vec![classifier("voxels", 0.523), classifier("observables", 0.552)],
-            correlation_distance: Some(Floored { value: 0.013, floor: 0.009 }),
+            correlation_distance: Some(Floored { value: 0.013, error: 0.002, floor: 0.009 }),
             correlations: Some(correlations()),
             fpd: Some(DistanceMetrics { value: 0.0021, error: 0.0003, floor: 0.0004, floor_error: 0.0001 }),
             kpd: Some(DistanceMetrics { value: 3e-5, error: 4e-5, floor: -1e-6, floor_error: 3e-5 }),
@@ -505,7 +505,7 @@ fn broken() -> Vec<Metrics> {
                 contents.errors.fill(value);
                 (contents.underflow, contents.overflow) = (value, value);
             }
-            feature.wasserstein = WassersteinMetrics { value, error: value, floor: value };
+            feature.wasserstein = Floored { value, error: value, floor: value };
         }
         for bin in &mut metrics.response.as_mut().unwrap().bins {
             bin.candidate = ResponsePoint {

@@ -159,7 +159,7 @@ pub(super) fn cards(metrics: &Metrics) -> Vec<CardView> {
     cards.extend(metrics.global.likelihood.iter().flat_map(likelihood_cards));
     cards.extend(metrics.global.correlation_distance.map(|distance| CardView {
         name: "Distance of correlations".into(),
-        value: significant(distance.value, 2),
+        value: with_error(distance.value, distance.error),
         note: format!("floor {}; root mean square over pairs of features", significant(distance.floor, 2)),
     }));
     cards.extend(OF_EVENTS.iter().filter_map(|(_, title, figure)| {
@@ -444,7 +444,8 @@ fn cells(feature: &FeatureMetrics) -> Vec<CellView> {
     cells.push(CellView::probability(chi2.p_value));
     let distance = with_error(wasserstein.value, wasserstein.error);
     cells.extend(CellView::pair(distance, wasserstein.value, wasserstein.floor));
-    cells.extend(CellView::pair(significant(separation.value, 2), separation.value, separation.floor));
+    let power = with_error(separation.value, separation.error);
+    cells.extend(CellView::pair(power, separation.value, separation.floor));
     cells.extend(moments(&feature.reference, &feature.candidate));
     cells
 }
