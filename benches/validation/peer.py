@@ -1,4 +1,4 @@
-"""The Python side of the comparison: peer.py REFERENCE CANDIDATE THREADS OUT.
+"""The Python side of the comparison: peer.py REFERENCE CANDIDATE THREADS EPOCHS OUT, EPOCHS those of the classifiers.
 
 Writes seconds of every part and the figures found. The clock starts when modules are loaded, functions compiled and worker processes
 ready.
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed
 
+import classifier
 import events
 import features
 
@@ -32,8 +33,8 @@ def warm_up(parallel, threads):
 
 def main():
     warnings.simplefilter("ignore")
-    reference, candidate, threads, out = sys.argv[1:]
-    threads = int(threads)
+    reference, candidate, threads, epochs, out = sys.argv[1:]
+    threads, epochs = int(threads), int(epochs)
     seconds, metrics = {}, {}
     with Parallel(n_jobs=threads) as parallel:
         warm_up(parallel, threads)
@@ -60,6 +61,8 @@ def main():
         lap("neighbours")
         metrics["sliced_wasserstein"] = events.sliced_wasserstein(rng, *standardised, groups, first, parallel)
         lap("sliced")
+        metrics["c2st"] = classifier.c2st(rng, a, b, epochs)
+        lap("classifier")
     with open(out, "w") as file:
         json.dump({"seconds": seconds, "metrics": metrics}, file, default=float)
 
