@@ -144,7 +144,7 @@ fn wanted(bundle: &Bundle, config: &EventsConfig) -> Vec<String> {
     wanted
 }
 
-/// The targets with the types that they had in training.
+/// The targets: numbers with the types that they had in training, lists of `f32`.
 fn quantities(bundle: &Bundle) -> Vec<Quantity> {
     let manifest = &bundle.manifest;
     let quantity = |(name, width): &(String, usize)| {

@@ -50,9 +50,14 @@ impl<'a> NestedWriter<'a> {
         quantities: &'a [Quantity],
         generator: &serde_json::Value,
     ) -> Result<Self, DataError> {
+        // Repeated events need weights, of a type that has parts.
+        let weighs = |field: &Field| oversample > 1 && *field.name() == config.weight;
         let kept: Vec<Field> = (input.schema().fields().iter())
-            .filter(|field| config.keeps(field.name()))
-            .map(|field| field.as_ref().clone())
+            .filter(|field| config.keeps(field.name()) || weighs(field))
+            .map(|field| match field.data_type().is_floating() {
+                false if weighs(field) => field.as_ref().clone().with_data_type(DataType::Float64),
+                _ => field.as_ref().clone(),
+            })
             .collect();
         let names = kept.iter().map(|field| field.name().clone()).collect();
         let mut fields = kept;
@@ -130,6 +135,7 @@ impl<'a> NestedWriter<'a> {
             }
         }
         arrays.push(list_column(indices(offsets, &positions), &ends)?);
+        assert_eq!(arrays.len(), self.schema.fields().len(), "an array for every column");
         // What is passed on may be named or marked otherwise in single files of a data set.
         let arrays: Result<Vec<ArrayRef>, _> = (arrays.into_iter().zip(self.schema.fields()))
             .map(|(array, field)| {
@@ -147,10 +153,8 @@ impl<'a> NestedWriter<'a> {
     /// Weights of repeated events.
     fn divided(&self, weights: &ArrayRef) -> Result<ArrayRef, DataError> {
         let values = cast(weights, &DataType::Float64)?;
-        let parts = values
-            .as_primitive::<Float64Type>()
-            .unary::<_, Float64Type>(|weight| weight / self.oversample as f64);
-        Ok(cast(&parts, weights.data_type())?)
+        let part = |weight| weight / self.oversample as f64;
+        Ok(Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(part)))
     }
 
     pub(super) fn finish(self) -> Result<WrittenFile, DataError> {

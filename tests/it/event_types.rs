@@ -123,7 +123,7 @@ fn flags_counts_and_kinds_are_drawn_by_kind_and_keep_their_types() {
     };
     let types = ["response", "good", "cells", "taken"].map(|column| values(column).data_type().clone());
     assert_eq!(types, [DataType::Float32, DataType::Boolean, DataType::UInt8, DataType::Int32]);
-    // 1500 of each kind: three standard deviations are 0.03 or less, the rest is the model's own.
+    // 1500 of each kind: three standard deviations are 0.031 or less, the rest is the model's own.
     for (kind, good, cells) in [(0, 0.9, [2.0, 3.0]), (1, 0.2, [7.0, 8.0])] {
         let share = |column: &str, wanted: &dyn Fn(f64) -> bool| {
             let values = of(column, kind);

@@ -223,6 +223,19 @@ fn repeated_events_share_their_weight() {
         energies[3 * with_photons + 1],
         "every repetition is drawn afresh"
     );
+    // Weights that are whole numbers, and not among the columns passed on.
+    let mut columns = photons(&[Some(&[2e3, 3e3]), Some(&[9e3])]);
+    columns.push(("weight", Arc::new(Int32Array::from(vec![1, 3]))));
+    let whole = write(&folder.path().join("whole.parquet"), columns);
+    let config = no_keep(folder.path());
+    let table = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, table.replace("prefix", "keep = [\"photon_*\"]\nprefix")).unwrap();
+    let out = text(folder.path().join("parts.parquet"));
+    succeed(&fill(&whole, &out, &["--oversample", "2", "--config", &config]));
+    let parts = read(&[&out]);
+    assert_eq!(parts["weight"].as_primitive::<Float64Type>().values().to_vec(), [0.5, 0.5, 1.5, 1.5]);
+    let places = lists::<Int32Type>(&parts, "reco_photon_index");
+    assert_eq!(places, [vec![0, 1], vec![0, 1], vec![0], vec![0]]);
     let bare = write(&folder.path().join("bare.parquet"), photons(&[Some(&[2e3, 3e3]), Some(&[])]));
     let twice = text(folder.path().join("twice.parquet"));
     succeed(&fill(&bare, &twice, &["--oversample", "2", "--config", &no_keep(folder.path())]));
