@@ -45,6 +45,10 @@ impl Derived {
             derived.push(Self::Coordinates { collection, cartesian, missing });
         }
         for (name, to) in &config.nearest {
+            if collection.has(name) || schema.field_with_name(name).is_ok() {
+                let place = format!("{place}; give the distance another name in `nearest`");
+                return Err(DataError::DuplicateColumn { column: name.clone(), place });
+            }
             let to = Collection::find(schema, to, place)?;
             derived.push(Self::Nearest { name: name.clone(), of: collection.clone(), to });
         }
@@ -62,11 +66,11 @@ impl Derived {
         names.into_iter()
     }
 
-    /// Members of the collection itself that are needed.
-    pub(super) fn own_members(&self) -> Vec<String> {
+    /// What they are made of: members of the collection itself, or its coordinates.
+    pub(super) fn inputs(&self) -> Vec<String> {
         match self {
             Self::Coordinates { cartesian, .. } => cartesian.to_vec(),
-            Self::Nearest { of, .. } => direction(of).into_iter().filter(|member| of.has(member)).collect(),
+            Self::Nearest { of, .. } => direction(of).to_vec(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Derived {
     pub(super) fn foreign_columns(&self) -> Vec<String> {
         match self {
             Self::Coordinates { .. } => Vec::new(),
+            Self::Nearest { of, to, .. } if of == to => Vec::new(),
             Self::Nearest { to, .. } => to.columns(&direction(to)).into_iter().collect(),
         }
     }

@@ -91,18 +91,22 @@ impl ObjectReader {
         }
         let mut needed: BTreeSet<String> =
             outputs.iter().flat_map(|(_, expression)| expression.columns.iter().cloned()).collect();
-        let derived: Vec<Derived> = derived
-            .into_iter()
-            .filter(|derived| derived.names().any(|name| needed.contains(&name)))
-            .collect();
-        needed.extend(derived.iter().flat_map(Derived::own_members));
+        let mut used: Vec<Derived> = Vec::new();
+        // The last first, since they may be made of others.
+        for derived in derived.into_iter().rev() {
+            if derived.names().any(|name| needed.contains(&name)) {
+                needed.extend(derived.inputs());
+                used.push(derived);
+            }
+        }
+        used.reverse();
         let of_event = |name: &String| schema.field_with_name(name).is_ok() && !collection.has(name);
         let mut members: Vec<String> = needed.iter().filter(|name| collection.has(name)).cloned().collect();
         if members.is_empty() {
             members.push(collection.first_member().to_owned());
         }
         let event_columns = needed.iter().filter(|name| of_event(name)).cloned().collect();
-        Ok(Self { collection, derived, outputs, members, event_columns, place })
+        Ok(Self { collection, derived: used, outputs, members, event_columns, place })
     }
 
     /// Columns of the file that are needed.

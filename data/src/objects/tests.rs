@@ -111,6 +111,23 @@ fn four_vectors_give_the_coordinates_that_are_missing() {
 }
 
 #[test]
+fn distances_are_found_from_four_vectors_and_have_names_of_their_own() {
+    let components = [("px", [1.0, 0.0]), ("py", [0.0, 1.0]), ("pz", [0.0, 0.0]), ("e", [1.0, 1.0])];
+    let columns: Vec<(String, ArrayRef)> =
+        components.iter().map(|(name, values)| (format!("mu_{name}"), full(&[values]))).collect();
+    let columns = || columns.iter().map(|(name, array)| (name.as_str(), array.clone())).collect();
+    let mut config =
+        ObjectsConfig { cartesian: Some(["px", "py", "pz", "e"].map(str::to_owned)), ..of("mu") };
+    config.nearest.insert("mu_isolation".into(), "mu".into());
+    let objects = read(columns(), &config, &["mu_e", "mu_isolation"]).unwrap();
+    let found = objects.table.column("mu_isolation").unwrap();
+    assert!(found.iter().all(|distance| (distance - std::f32::consts::FRAC_PI_2).abs() < 1e-6), "{found}");
+    config.nearest.insert("mu_px".into(), "mu".into());
+    let message = read(columns(), &config, &["mu_px"]).unwrap_err().to_string();
+    assert!(message.contains("`mu_px` exists twice") && message.contains("another name"), "{message}");
+}
+
+#[test]
 fn lists_of_structs_and_large_lists_are_the_same() {
     let fields: Fields = vec![Field::new("pt", DataType::Float32, false)].into();
     let objects =
