@@ -153,7 +153,7 @@ const MIN_LOG_SIGMA: f64 = -7.0;
 /// ½ ln 2π
 const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
 
-/// What is seen of a latent: see [`Vae::decode`].
+/// What is seen of a latent.
 struct Observation {
     /// Mean of p(x|z, c), or the logits of targets that are 0 or 1, `[batch, targets]`.
     mean: Tensor<2>,

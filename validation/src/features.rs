@@ -46,6 +46,8 @@ pub(crate) struct Extraction {
     pub(crate) sample: Sample,
     /// Shower observables `[events, observables]`.
     observables: Option<Array2<f32>>,
+    /// Numbers in the compared columns of an event.
+    pub(crate) numbers: usize,
     /// What the classifier on observables is given beside them, in this order.
     others: Vec<Compared>,
 }
@@ -174,7 +176,9 @@ pub(crate) fn extract(
     if let Some(ImageTable { name, size, pixels }) = &table.image {
         others.push(appended(&mut columns, image_features(name, *size, pixels, weights)));
     }
-    for (name, matrix) in std::mem::take(&mut table.columns) {
+    let compared = std::mem::take(&mut table.columns);
+    let numbers = compared.iter().map(|(_, matrix)| matrix.ncols()).sum();
+    for (name, matrix) in compared {
         others.push(match matrix.ncols() {
             0..=MAX_ELEMENTS => {
                 appended(&mut columns, column_features(&name, matrix, units.get(&name), weights))
@@ -184,7 +188,7 @@ pub(crate) fn extract(
     }
     let sum_of_weights = table.sum_of_weights();
     let sample = Sample { label: table.label.clone(), columns, events: table.events, sum_of_weights };
-    Extraction { sample, observables, others }
+    Extraction { sample, observables, numbers, others }
 }
 
 fn appended(columns: &mut Vec<FeatureColumn>, more: impl IntoIterator<Item = FeatureColumn>) -> Compared {
@@ -280,11 +284,6 @@ impl Extraction {
         let energies = table.incident.as_ref().map(logarithms);
         inputs.extend(energies.iter().map(ArrayView1::from));
         Some(Array2::from_shape_fn((table.events, inputs.len()), |(event, input)| inputs[input][event]))
-    }
-
-    /// Number of compared numbers of an event other than observables of showers.
-    pub(crate) fn compared(&self) -> usize {
-        self.others.iter().map(|compared| compared.columns(&self.sample).len()).sum()
     }
 }
 

@@ -134,6 +134,10 @@ impl ValidateOptions {
         if let Some(modes) = &self.modes {
             modes.check()?;
         }
+        let mut columns = self.columns.iter().enumerate();
+        if let Some((_, feature)) = columns.find(|(i, name)| self.columns[..*i].contains(name)) {
+            return Err(ValidationError::DuplicateFeature { feature: feature.clone() });
+        }
         Ok(self.c2st.check()?)
     }
 }
@@ -250,7 +254,7 @@ impl<'a> Comparison<'a> {
         let calorimeter = shower.as_ref().map(|(_, calorimeter)| calorimeter);
         let extracted = |table: &mut Table| extract(table, calorimeter, options.incident.as_ref(), &units);
         let extractions = (extracted(&mut tables.0), extracted(&mut tables.1));
-        if extractions.0.compared() == 0 && extractions.0.sample.columns.is_empty() {
+        if extractions.0.numbers == 0 && extractions.0.sample.columns.is_empty() {
             return Err(ValidationError::NoFeatures);
         }
         check_features(&extractions.0)?;
@@ -354,7 +358,7 @@ impl<'a> Comparison<'a> {
     /// The map of two compared numbers; none with more or fewer, or with showers.
     fn plane(&self) -> Option<PlaneMetrics> {
         let extraction = &self.reference.extraction;
-        if extraction.compared() != 2 || self.shower.is_some() {
+        if extraction.numbers != 2 || self.shower.is_some() {
             return None;
         }
         // Features of the other columns stand behind the incident energy.

@@ -43,7 +43,8 @@ pub struct FeatureMetrics {
 pub struct Floored {
     /// Reference against candidate.
     pub value: f64,
-    /// Standard error, from the jackknife over groups of events.
+    /// Standard error, from the jackknife over groups of events; up to twice the true one where samples differ by no more than
+    /// chance, for squares and sizes then shrink with every event.
     pub error: f64,
     /// Truth against truth.
     pub floor: f64,

@@ -12,8 +12,8 @@ pub(crate) use self::gaussian::Gaussian;
 pub(crate) use self::neighbours::mean;
 use crate::metrics::{DistanceMetrics, NeighbourMetrics};
 
-/// Fewest events of which halves still have covariances.
-pub(crate) const MIN_EVENTS: usize = 4;
+/// Fewest events of which halves have covariances of two sizes.
+pub(crate) const MIN_EVENTS: usize = 6;
 
 /// All figures of whole events.
 pub(crate) struct Distances {
