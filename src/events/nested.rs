@@ -50,6 +50,12 @@ impl<'a> NestedWriter<'a> {
         quantities: &'a [Quantity],
         generator: &serde_json::Value,
     ) -> Result<Self, DataError> {
+        if let (true, Ok(field)) = (oversample > 1, input.field(&config.weight))
+            && !field.data_type().is_numeric()
+        {
+            let (column, found) = (config.weight.clone(), field.data_type().clone());
+            return Err(DataError::NotNumeric { column, found });
+        }
         // Repeated events need weights, of a type that has parts.
         let weighs = |field: &Field| oversample > 1 && *field.name() == config.weight;
         let kept: Vec<Field> = (input.schema().fields().iter())

@@ -291,6 +291,10 @@ fn what_cannot_be_filled_is_refused_and_nothing_written() {
         &fill(&lacking, &out, &[]),
         &["`photon_energy` does not exist in the objects `photon`"],
     );
+    let mut columns = photons(&[Some(&[2e3])]);
+    columns.push(("weight", Arc::new(StringArray::from(vec!["one"]))));
+    let text_weight = write(&file("text_weight.parquet"), columns);
+    refuse(folder.path(), &fill(&text_weight, &out, &[]), &["`weight`", "Utf8", "numbers are needed"]);
     let nan = write(&file("nan.parquet"), photons(&[Some(&[2e3]), Some(&[f32::NAN])]));
     refuse(folder.path(), &fill(&nan, &out, &[]), &["NaN", "row 1"]);
     let negative = write(&file("negative.parquet"), photons(&[Some(&[-1.0])]));

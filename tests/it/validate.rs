@@ -1,9 +1,12 @@
 //! `simile validate`: any two files.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array};
+use arrow::array::{ArrayRef, Float32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use simile_data::{EventWriter, UNITS_KEY, WriterOptions};
 use simile_validation::Metrics;
 use tempfile::TempDir;
 
@@ -130,6 +133,25 @@ fn what_both_have_is_compared_unless_columns_are_named() {
     let ended = succeed(&pair.arguments("candidate.parquet", &["--no-classifier"]));
     assert!(ended.stderr.contains("comparing showers: `voxels` for `incident_energy`"), "{}", ended.stderr);
     assert!(pair.metrics().response.is_some());
+}
+
+#[test]
+fn different_units_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let [reference, candidate] = ["GeV", "MeV"].map(|unit| {
+        let path = folder.path().join(unit);
+        let metadata = HashMap::from([(UNITS_KEY.to_owned(), format!("{{\"pt\":\"{unit}\"}}"))]);
+        let field = Field::new("pt", DataType::Float32, false);
+        let schema = Arc::new(Schema::new_with_metadata(vec![field], metadata));
+        let mut writer = EventWriter::create(&path, schema.clone(), &WriterOptions::default()).unwrap();
+        let values: ArrayRef = Arc::new(Float32Array::from_iter_values((0..100).map(|i| i as f32)));
+        writer.write(&RecordBatch::try_new(schema, vec![values]).unwrap()).unwrap();
+        writer.finish().unwrap();
+        text(path)
+    });
+    let out = text(folder.path().join("out"));
+    let arguments = ["validate", "--reference", &reference, "--candidate", &candidate, "-o", &out];
+    refuse(folder.path(), &arguments, &["`pt` is in GeV in reference and in MeV in candidate"]);
 }
 
 #[test]

@@ -97,6 +97,22 @@ pub enum ValidationError {
         /// Label of the candidate.
         candidate: String,
     },
+    /// The samples say that a column has different units.
+    #[error(
+        "column `{column}` is in {units} in {reference} and in {other} in {candidate}; convert one of them, or correct its metadata"
+    )]
+    Units {
+        /// The column.
+        column: String,
+        /// Label of the reference.
+        reference: String,
+        /// Its unit.
+        units: String,
+        /// Label of the candidate.
+        candidate: String,
+        /// Its unit.
+        other: String,
+    },
     /// A column has the wrong number of elements.
     #[error(
         "{sample}, column `{column}`: {found} elements per event, expected {expected} as in {source_of_width}"

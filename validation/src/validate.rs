@@ -1,5 +1,7 @@
 //! The whole comparison of two data sets.
 
+use std::collections::BTreeMap;
+
 use ndarray::{Array2, Axis};
 use rand::Rng;
 use rayon::prelude::*;
@@ -246,6 +248,7 @@ impl<'a> Comparison<'a> {
         let of_reference = |source| ValidationError::Data { sample: reference_label.clone(), source };
         let shower = shower(reference, candidate, options)?;
         let units = reference.units().map_err(of_reference)?;
+        check_units(&units, candidate, options)?;
         let mut tables = (
             Table::read(reference, reference_label, options)?,
             Table::read(candidate, candidate_label, options)?,
@@ -330,8 +333,13 @@ impl<'a> Comparison<'a> {
         )
     }
 
-    /// Distances of whole events in the observables; `None` with too few events.
+    /// Distances of whole events in the observables; `None` with too few events, or with negative weights, by which no events can be
+    /// drawn.
     fn distances(&self) -> Result<Option<Distances>, ValidationError> {
+        let negative = |loaded: &Loaded| loaded.table.weights.iter().flatten().any(|&weight| weight < 0.0);
+        if negative(&self.reference) || negative(&self.candidate) {
+            return Ok(None);
+        }
         let Some(view) = self.observables() else { return Ok(None) };
         let reference = unweight(view.reference, &self.reference.table, self.options)?.inputs;
         let candidate = unweight(view.candidate, &self.candidate.table, self.options)?.inputs;
@@ -459,6 +467,32 @@ fn shower(
     }
     let calorimeter = Calorimeter::new(&geometry, options.observables, options.threshold_mev);
     Ok(Some((geometry, calorimeter)))
+}
+
+/// What both samples give a unit must have the same one.
+fn check_units(
+    units: &BTreeMap<String, String>,
+    candidate: &Dataset,
+    options: &ValidateOptions,
+) -> Result<(), ValidationError> {
+    let label = options.candidate_label.clone();
+    let others =
+        candidate.units().map_err(|source| ValidationError::Data { sample: label.clone(), source })?;
+    let image = options.image.as_ref().map(|image| &image.name);
+    let compared = options.columns.iter().chain(&options.incident).chain(&options.voxels).chain(image);
+    for column in compared {
+        let both = units.get(column).zip(others.get(column));
+        if let Some((unit, other)) = both.filter(|(unit, other)| unit != other) {
+            return Err(ValidationError::Units {
+                column: column.clone(),
+                reference: options.reference_label.clone(),
+                units: unit.clone(),
+                candidate: label,
+                other: other.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Other columns must have the same number of elements in both samples.

@@ -68,10 +68,15 @@ pub fn cramer_von_mises_p_value(statistic: f64, size_a: f64, size_b: f64) -> f64
 /// Survival function of the limit of W², Σ_j χ²_j/(jπ)² with independent χ² of one degree of freedom (Anderson & Darling
 /// 1952, Ann. Math. Stat. 23, 193, eq. 4.35).
 pub fn cramer_von_mises_sf(x: f64) -> f64 {
-    /// Terms fall as e^(−4k²/x); the largest x of interest is a few.
+    /// Terms fall as e^(−4k²/x).
     const TERMS: u32 = 20;
+    /// Beyond, the probability is below 1e-20, which is nothing beside the 1 that it is found from.
+    const LARGEST: f64 = 10.0;
     if x <= 0.0 {
         return 1.0;
+    }
+    if x > LARGEST {
+        return 0.0;
     }
     // Γ(k + ½)/(Γ(½)·k!)
     let mut coefficient = 1.0;
@@ -101,8 +106,13 @@ fn scaled_bessel(y: f64) -> f64 {
 pub fn anderson_darling_sf(x: f64) -> f64 {
     /// Terms fall as e^(−2k²π²/x).
     const TERMS: u32 = 20;
+    /// Beyond, the probability is below 1e-20.
+    const LARGEST: f64 = 50.0;
     if x <= 0.0 {
         return 1.0;
+    }
+    if x > LARGEST {
+        return 0.0;
     }
     // (−½ over k)
     let mut coefficient = 1.0;
@@ -137,6 +147,16 @@ mod tests {
     fn identical_samples_have_no_distance() {
         let a = ordered(vec![3.0, 1.0, 1.0, -2.0]);
         assert_eq!(quadratic(&a, &a), Quadratic::default());
+    }
+
+    #[test]
+    fn samples_apart_are_impossible() {
+        for x in [9.0, 11.0, 45.0, 55.0, 900.0, 1e6] {
+            assert!(cramer_von_mises_sf(x) < 1e-14, "W² = {x}");
+        }
+        for x in [45.0, 55.0, 900.0, 1e6] {
+            assert!(anderson_darling_sf(x) < 1e-14, "A² = {x}");
+        }
     }
 
     #[test]
