@@ -26,9 +26,17 @@ if ! [ -e "$out/classifier" ]; then
         --image image --label digit -o "$out/classifier" || exit 2
 fi
 files+=(--set "validation.images.classifier='$out/classifier'")
+gates() {
+    case $1 in
+    cvae) echo mnist_cvae ;;
+    gan | dcgan | wgan | diffusion | flow_matching) echo mnist_conditional ;;
+    *) echo mnist_digits ;;
+    esac
+}
 runs=()
 for model in "${models[@]}"; do
-    "$simile" run "configs/mnist/$model.toml" "${files[@]}" --out "$out/$model" --resume "$@"
+    "$simile" run "configs/mnist/$model.toml" "${files[@]}" --out "$out/$model" --resume \
+        --set "validation.thresholds='validation/thresholds/$(gates "$model").toml'" "$@"
     # A failed gate (1) is a result, an error (2) is not.
     status=$?
     [ $status -le 1 ] || exit $status
