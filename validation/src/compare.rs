@@ -234,24 +234,25 @@ mod tests {
 
     #[test]
     fn errors_are_the_spread_over_samples() {
-        let figures: [(&str, fn(&FeatureMetrics) -> Floored); 4] = [
+        type Figure = fn(&FeatureMetrics) -> Floored;
+        let figures: [(&str, Figure); 4] = [
             ("Wasserstein", |m| m.wasserstein),
             ("energy distance", |m| m.energy_distance),
             ("separation power", |m| m.separation_power),
             ("Jensen–Shannon", |m| m.jensen_shannon),
         ];
-        for ((name, figure), (shift, expected)) in
-            figures.into_iter().flat_map(|figure| [(figure, (0.3, 0.75..1.35)), (figure, (0.0, 1.0..2.2))])
-        {
+        for (shift, expected) in [(0.3, 0.75..1.35), (0.0, 1.0..2.2)] {
             let repeats: Vec<FeatureMetrics> = (0..100)
                 .map(|i| compared(gaussian(1200, 0.0, 1000 + i), gaussian(800, shift, 5000 + i)))
                 .collect();
-            let mean =
-                |of: &dyn Fn(Floored) -> f64| repeats.iter().map(|m| of(figure(m))).sum::<f64>() / 100.0;
-            let value = mean(&|figure| figure.value);
-            let spread = (mean(&|figure| (figure.value - value).powi(2)) * 100.0 / 99.0).sqrt();
-            let ratio = mean(&|figure| figure.error) / spread;
-            assert!(expected.contains(&ratio), "{name}, shift {shift}: errors are {ratio} of the spread");
+            for (name, figure) in figures {
+                let mean =
+                    |of: &dyn Fn(Floored) -> f64| repeats.iter().map(|m| of(figure(m))).sum::<f64>() / 100.0;
+                let value = mean(&|figure| figure.value);
+                let spread = (mean(&|figure| (figure.value - value).powi(2)) * 100.0 / 99.0).sqrt();
+                let ratio = mean(&|figure| figure.error) / spread;
+                assert!(expected.contains(&ratio), "{name}, shift {shift}: errors are {ratio} of the spread");
+            }
         }
     }
 
