@@ -60,8 +60,10 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, how: Comparing<'
     let without: [_; Grouping::GROUPS] = std::array::from_fn(|left| histograms(&|group| group != left));
     let (size_a, size_b) = (a.effective_entries(), b.effective_entries());
     let parent = Parent { ordered: &a, binning: &binning, groups: &groups };
-    let (without_groups, floors) =
-        rayon::join(|| without_groups(&a, &b), || Floors::of(parent, reference, size_b, seed));
+    let ((distance, without_groups), floors) = rayon::join(
+        || (wasserstein(&a, &b), without_groups(&a, &b)),
+        || Floors::of(parent, reference, size_b, seed),
+    );
     let statistic = kolmogorov_smirnov(&a, &b);
     let ks_p = ks_test(statistic, &a, &b);
     let squares = quadratic(&a, &b);
@@ -91,7 +93,7 @@ pub(crate) fn compare(reference: Side<'_>, candidate: Side<'_>, how: Comparing<'
             p_value: feature.per_event.then_some(chi2.p_value),
         },
         wasserstein: Floored {
-            value: wasserstein(&a, &b),
+            value: distance,
             error: jackknife_error(&without_groups.wasserstein),
             floor: floors.wasserstein,
         },

@@ -84,13 +84,12 @@ impl Correlations {
 
     /// Distance of the coefficients of a candidate from these.
     pub(crate) fn distance(&self, candidate: &Self, seed: u64) -> Floored {
-        let of = |keep: &dyn Fn(usize) -> bool| {
-            let [a, b] = [self, candidate].map(|sample| sample.sum(keep));
+        let without = std::array::from_fn(|left| {
+            let [a, b] = [self, candidate].map(|sample| sample.sum(|group| group != left));
             distance(&a.correlation(), &b.correlation())
-        };
-        let value = of(&|_| true);
-        let without = std::array::from_fn(|left| of(&|group| group != left));
+        });
         let (reference, candidate) = (self.sum(|_| true), candidate.sum(|_| true));
+        let value = distance(&reference.correlation(), &candidate.correlation());
         let size = reduced_size(reference.effective_events(), candidate.effective_events());
         let floor = (0..FLOOR_SPLITS).map(|split| {
             let first = Grouping::halves(seed, split);

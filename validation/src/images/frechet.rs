@@ -7,11 +7,11 @@
 //! floor. Errors are from the jackknife over groups of images.
 
 use linfa_linalg::LinalgError;
-use ndarray::{Array1, Array2};
+use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use crate::metrics::DistanceMetrics;
-use crate::multivariate::Gaussian;
+use crate::multivariate::Sums;
 use crate::statistics::{Grouping, jackknife_error};
 
 /// Divisions into halves; more would repeat the same images.
@@ -28,7 +28,7 @@ pub(super) fn frechet(
     seed: u64,
 ) -> Result<DistanceMetrics, LinalgError> {
     let images = reference.nrows().min(candidate.nrows());
-    let [reference, candidate] = [reference, candidate].map(|sample| Sums::of_groups(sample, images, seed));
+    let [reference, candidate] = [reference, candidate].map(|sample| of_groups(sample, images, seed));
     let without: Vec<Option<usize>> = std::iter::once(None).chain((0..GROUPS).map(Some)).collect();
     let found: Result<Vec<[f64; 2]>, LinalgError> =
         without.into_par_iter().map(|without| distances(&reference, &candidate, without, seed)).collect();
@@ -62,41 +62,14 @@ fn distances(
     Ok([value, floor].map(|sum| sum / SPLITS as f64))
 }
 
-/// What mean and covariance of some images are made of.
-struct Sums {
-    images: f64,
-    /// Σx
-    sum: Array1<f64>,
-    /// Σx·xᵀ
-    products: Array2<f64>,
-}
-
-impl Sums {
-    /// Of each group of the first images of a sample.
-    fn of_groups(sample: &Array2<f32>, images: usize, seed: u64) -> Vec<Self> {
-        let grouping = Grouping::new(images, seed);
-        let groups = (0..GROUPS).into_par_iter().map(|group| {
-            let rows: Vec<usize> = (0..images).filter(|&i| usize::from(grouping.group(i)) == group).collect();
-            let x = sample.select(ndarray::Axis(0), &rows).mapv(f64::from);
-            Self { images: rows.len() as f64, sum: x.sum_axis(ndarray::Axis(0)), products: x.t().dot(&x) }
-        });
-        groups.collect()
-    }
-
-    fn total<'a>(mut parts: impl Iterator<Item = &'a Self>) -> Self {
-        let first = parts.next().expect("a half has groups");
-        let start = Self { images: first.images, sum: first.sum.clone(), products: first.products.clone() };
-        parts.fold(start, |mut total, part| {
-            total.images += part.images;
-            total.sum += &part.sum;
-            total.products += &part.products;
-            total
-        })
-    }
-
-    fn gaussian(&self) -> Gaussian {
-        Gaussian::of_sums(self.images, &self.sum, &self.products)
-    }
+/// Sums over each group of the first images of a sample.
+fn of_groups(sample: &Array2<f32>, images: usize, seed: u64) -> Vec<Sums> {
+    let grouping = Grouping::new(images, seed);
+    let groups = (0..GROUPS).into_par_iter().map(|group| {
+        let rows: Vec<usize> = (0..images).filter(|&i| usize::from(grouping.group(i)) == group).collect();
+        Sums::of(sample.select(Axis(0), &rows).mapv(f64::from).view())
+    });
+    groups.collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 const PANEL: usize = 48;
 
 /// Sums over events, which mean and covariance follow from.
+#[derive(Clone, Debug)]
 pub(crate) struct Sums {
     number: f64,
     first: Array1<f64>,
@@ -20,6 +21,24 @@ pub(crate) struct Sums {
 impl Sums {
     pub(crate) fn zero(features: usize) -> Self {
         Self { number: 0.0, first: Array1::zeros(features), second: Array2::zeros((features, features)) }
+    }
+
+    /// Of events `[events, features]`.
+    pub(crate) fn of(events: ArrayView2<'_, f64>) -> Self {
+        let mut sums = Self::zero(events.ncols());
+        sums.add(events, &Array1::ones(events.nrows()));
+        sums
+    }
+
+    /// Of all events of several samples.
+    pub(crate) fn total<'a>(mut parts: impl Iterator<Item = &'a Self>) -> Self {
+        let start = parts.next().expect("a sample").clone();
+        parts.fold(start, |mut total, part| {
+            total.number += part.number;
+            total.first += &part.first;
+            total.second += &part.second;
+            total
+        })
     }
 
     /// Adds events `[events, features]` that count several times, each multiplied by the root of that number.
@@ -54,7 +73,7 @@ pub(crate) struct Gaussian {
 
 impl Gaussian {
     /// Of `n` events, at least two, with the sum Σx and the sum of products Σx·xᵀ.
-    pub(crate) fn of_sums(n: f64, sum: &Array1<f64>, products: &Array2<f64>) -> Self {
+    fn of_sums(n: f64, sum: &Array1<f64>, products: &Array2<f64>) -> Self {
         let mean = sum / n;
         let column = mean.view().insert_axis(Axis(1));
         let covariance = (products - &(column.dot(&column.t()) * n)) / (n - 1.0);
@@ -98,9 +117,7 @@ mod tests {
     }
 
     fn once(events: &Array2<f64>) -> Gaussian {
-        let mut sums = Sums::zero(events.ncols());
-        sums.add(events.view(), &Array1::ones(events.nrows()));
-        sums.gaussian()
+        Sums::of(events.view()).gaussian()
     }
 
     /// More features than are worked out together, and events that count twice.

@@ -320,11 +320,7 @@ mod tests {
         assert_eq!(batch_sizes(50_000), golden.fit.sizes);
         let (a, b) = (matrix(&golden.a), matrix(&golden.b));
         close(squared_discrepancy(&a, &b), golden.squared_discrepancy);
-        let [a, b] = [a, b].map(|sample| {
-            let mut sums = Sums::zero(sample.ncols());
-            sums.add(sample.view(), &Array1::ones(sample.nrows()));
-            sums.gaussian()
-        });
+        let [a, b] = [a, b].map(|sample| Sums::of(sample.view()).gaussian());
         close(a.frechet_distance(&b).unwrap(), golden.frechet);
     }
 

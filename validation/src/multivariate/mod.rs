@@ -8,7 +8,7 @@ mod sliced;
 use linfa_linalg::LinalgError;
 use ndarray::{Array1, Array2, Axis};
 
-pub(crate) use self::gaussian::Gaussian;
+pub(crate) use self::gaussian::Sums;
 pub(crate) use self::neighbours::mean;
 use crate::metrics::{DistanceMetrics, NeighbourMetrics};
 
