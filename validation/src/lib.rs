@@ -9,6 +9,7 @@
 
 pub mod binning;
 pub mod c2st;
+mod checks;
 mod compare;
 mod correlation;
 mod error;
