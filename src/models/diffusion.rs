@@ -4,8 +4,8 @@
 //! Data x are noised to x_t = α_t·x + σ_t·ε with α_t = cos(φ_t)/cos(φ_0), φ_t = π/2·(t + s)/(1 + s), s = 0.008, t in \[0,
 //! 1\], and α² + σ² = 1. The prediction of the noise is minimised: L = E‖ε̂(x_t, t; c) − ε‖² per target dimension. It is
 //! written as ε̂ = σ_t·x_t + α_t·F(x_t, t; c), F the network, so that the data it implies, x̂ = (x_t − σ_t·ε̂)/α_t =
-//! α_t·x_t − σ_t·F, are well-conditioned at all times (Salimans & Ho 2022, arXiv:2202.00512). Generation walks from t = 1
-//! to 0 in N steps, each to x′ = α′·x̂ + σ′·ε̂.
+//! α_t·x_t − σ_t·F, are well-conditioned at all times (Salimans & Ho 2022, arXiv:2202.00512), or F gives x̂ itself (see
+//! [`Prediction`]). Generation walks from t = 1 to 0 in N steps, each to x′ = α′·x̂ + σ′·ε̂.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::flow_matching::spread_times;
+use super::flow_matching::{MIN_NOISE, Prediction, spread_times};
 use super::network::{NetworkConfig, Role, check_count};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
@@ -37,6 +37,8 @@ pub enum Weighting {
 pub struct DiffusionConfig {
     /// Network of the noise.
     pub network: NetworkConfig,
+    /// What the network gives.
+    pub prediction: Prediction,
     /// Steps of the sampler, each of one evaluation of the network.
     pub steps: usize,
     /// How much times count.
@@ -48,6 +50,7 @@ impl Default for DiffusionConfig {
     fn default() -> Self {
         Self {
             network: NetworkConfig { width: 512, hidden: 3, ..NetworkConfig::default() },
+            prediction: Prediction::default(),
             steps: 100,
             weighting: Weighting::default(),
         }
@@ -73,7 +76,8 @@ impl DiffusionConfig {
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Diffusion {
         let inputs = space.targets + TIME_FEATURES + space.conditions;
         let network = TimeNetwork::new(self.network.init(Role::Field, [inputs, space.targets], device, rng));
-        Diffusion { network, targets: space.targets, steps: self.steps, weighting: self.weighting }
+        let Self { prediction, steps, weighting, .. } = *self;
+        Diffusion { network, targets: space.targets, prediction, steps, weighting }
     }
 }
 
@@ -83,6 +87,8 @@ pub struct Diffusion {
     network: TimeNetwork,
     #[module(skip)]
     targets: usize,
+    #[module(skip)]
+    prediction: Prediction,
     #[module(skip)]
     steps: usize,
     #[module(skip)]
@@ -101,18 +107,30 @@ fn signal_and_noise(time: Tensor<2>) -> [Tensor<2>; 2] {
 }
 
 /// What the network makes of x_t.
-struct Prediction {
+struct Estimate {
     data: Tensor<2>,
     noise: Tensor<2>,
 }
 
 impl Diffusion {
-    fn predict(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Prediction {
+    /// Expected α_t·ε − σ_t·x, `[batch, targets]`.
+    fn velocity(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        let f = self.network.forward(x.clone(), time.clone(), condition);
+        match self.prediction {
+            Prediction::Velocity => f,
+            Prediction::Data => {
+                let [signal, rest] = signal_and_noise(time);
+                (x * signal - f) / rest.clamp_min(MIN_NOISE)
+            }
+        }
+    }
+
+    fn estimate(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Estimate {
         let [signal, rest] = signal_and_noise(time.clone());
-        let f = self.network.forward(x.clone(), time, condition);
-        Prediction {
-            data: x.clone() * signal.clone() - f.clone() * rest.clone(),
-            noise: x * rest + f * signal,
+        let velocity = self.velocity(x.clone(), time, condition);
+        Estimate {
+            data: x.clone() * signal.clone() - velocity.clone() * rest.clone(),
+            noise: x * rest + velocity * signal,
         }
     }
 
@@ -120,7 +138,7 @@ impl Diffusion {
     fn step(&self, x: Tensor<2>, condition: &Tensor<2>, [from, to]: [f64; 2]) -> Tensor<2> {
         let (rows, device) = (x.dims()[0], x.device());
         let at = |time| Tensor::full([rows, 1], time, &device);
-        let Prediction { data, noise } = self.predict(x, at(from), condition.clone());
+        let Estimate { data, noise } = self.estimate(x, at(from), condition.clone());
         let [signal, rest] = signal_and_noise(at(to));
         data * signal + noise * rest
     }
@@ -140,10 +158,10 @@ impl Surrogate for Diffusion {
         let [signal, rest] = signal_and_noise(time.clone());
         let x = batch.target.clone() * signal.clone() + noise.clone() * rest.clone();
         let error = match self.weighting {
-            Weighting::Noise => self.predict(x, time, batch.condition.clone()).noise - noise,
+            Weighting::Noise => self.estimate(x, time, batch.condition.clone()).noise - noise,
             Weighting::Velocity => {
                 let velocity = noise * signal - batch.target.clone() * rest;
-                self.network.forward(x, time, batch.condition.clone()) - velocity
+                self.velocity(x, time, batch.condition.clone()) - velocity
             }
         };
         Loss::of(batch.mean(error.square().mean_dim(1)))

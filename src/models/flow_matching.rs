@@ -7,7 +7,8 @@
 //!
 //! Targets that are standard normal and independent have the velocity (2t − 1)·x/s², s² = t² + (1 − t)², and what is left of
 //! x₁ − x₀ has the variance 1/s². The network F gives what deviates from that, v = (2t − 1)·x/s² + F(x/s, t; c)/s, of order one at all
-//! times (as the preconditioning of Karras et al. 2022, arXiv:2206.00364, does for diffusion).
+//! times (as the preconditioning of Karras et al. 2022, arXiv:2206.00364, does for diffusion). Where targets fill few of their
+//! dimensions, as images do, F can give the expected data instead, v = (F − x)/(1 − t) (see [`Prediction`]).
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -21,12 +22,30 @@ use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::nn::{TIME_FEATURES, TimeNetwork};
 
+/// What the network of a [`FlowMatching`] or a [`Diffusion`](super::Diffusion) gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prediction {
+    /// The velocity, up to what is known of it for normal targets. It has noise in all dimensions, so a perceptron
+    /// wants to be wider than the targets.
+    #[default]
+    Velocity,
+    /// The data that are expected, from which the velocity follows (Li & He 2025, arXiv:2511.13720): for targets that fill few of
+    /// their dimensions, such as images, with networks narrower than the targets.
+    Data,
+}
+
+/// Least share of noise by which the expected data are turned into a velocity (Li & He 2025).
+pub(super) const MIN_NOISE: f64 = 0.05;
+
 /// Shape of a [`FlowMatching`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowMatchingConfig {
     /// Network of the velocity.
     pub network: NetworkConfig,
+    /// What the network gives.
+    pub prediction: Prediction,
     /// Steps of the midpoint rule, each of two evaluations of the network.
     pub steps: usize,
 }
@@ -34,7 +53,11 @@ pub struct FlowMatchingConfig {
 impl Default for FlowMatchingConfig {
     /// Straight paths need few steps: more than 16 change nothing that a classifier sees on the sample calorimeter.
     fn default() -> Self {
-        Self { network: NetworkConfig { width: 512, hidden: 3, ..NetworkConfig::default() }, steps: 16 }
+        Self {
+            network: NetworkConfig { width: 512, hidden: 3, ..NetworkConfig::default() },
+            prediction: Prediction::default(),
+            steps: 16,
+        }
     }
 }
 
@@ -57,7 +80,7 @@ impl FlowMatchingConfig {
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> FlowMatching {
         let inputs = space.targets + TIME_FEATURES + space.conditions;
         let network = TimeNetwork::new(self.network.init(Role::Field, [inputs, space.targets], device, rng));
-        FlowMatching { network, targets: space.targets, steps: self.steps }
+        FlowMatching { network, targets: space.targets, prediction: self.prediction, steps: self.steps }
     }
 }
 
@@ -68,16 +91,22 @@ pub struct FlowMatching {
     #[module(skip)]
     targets: usize,
     #[module(skip)]
+    prediction: Prediction,
+    #[module(skip)]
     steps: usize,
 }
 
 impl FlowMatching {
     /// v(x, t; c), `[batch, targets]`.
     fn velocity(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let square = time.clone().square() + (time.clone() * -1.0 + 1.0).square();
+        let rest = time.clone() * -1.0 + 1.0;
+        let square = time.clone().square() + rest.clone().square();
         let width = square.clone().sqrt();
-        let gaussian = x.clone() * (time.clone() * 2.0 - 1.0) / square;
-        gaussian + self.network.forward(x / width.clone(), time, condition) / width
+        let f = self.network.forward(x.clone() / width.clone(), time.clone(), condition);
+        match self.prediction {
+            Prediction::Velocity => x * (time * 2.0 - 1.0) / square + f / width,
+            Prediction::Data => (f - x) / rest.clamp_min(MIN_NOISE),
+        }
     }
 
     /// Follows the velocity from one time to another: x at every step.

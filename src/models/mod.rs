@@ -40,7 +40,7 @@ pub use classifier::{ClassifierConfig, MlpClassifier};
 pub use diffusion::{Diffusion, DiffusionConfig, Weighting};
 pub use efficiency::{Efficiency, EfficiencyConfig};
 pub use flow::{Flow, FlowConfig, TransformKind};
-pub use flow_matching::{FlowMatching, FlowMatchingConfig};
+pub use flow_matching::{FlowMatching, FlowMatchingConfig, Prediction};
 pub use gan::{Gan, GanConfig, GeneratorLoss};
 pub use grouped::Grouped;
 pub use image_classifier::{
