@@ -168,7 +168,7 @@ pub enum DataError {
     /// A used column has a null.
     #[error(
         "column `{column}` is null in row {row} (file {path}); nulls are never filled silently: \
-         drop such rows with select = \"{column} IS NOT NULL\" or fill them in a derived column with COALESCE"
+         in a configuration, leave such rows out with data.select = \"{column} IS NOT NULL\", or fill them in a derived column with COALESCE"
     )]
     Null {
         /// The column.
@@ -181,7 +181,7 @@ pub enum DataError {
     /// A used column has a NaN, an infinity, or a number too large for `f32`.
     #[error(
         "column `{column}` is {value} in row {row} (file {path}), which is not a finite 32-bit number; \
-         correct the file or exclude such rows with `select`"
+         correct the file or leave such rows out (`data.select` in a configuration)"
     )]
     NotFinite {
         /// The column.

@@ -1,4 +1,5 @@
-//! Signals by which batch systems announce that a job will end: SIGTERM, and SIGUSR1 (`sbatch --signal`).
+//! Signals by which batch systems announce that a job will end: SIGTERM, and SIGUSR1 (`sbatch --signal`); and SIGPIPE, which says that
+//! nobody reads on.
 //!
 //! Output files appear complete or not at all, so the program ends at once with [`EXIT_AGAIN`], except in training: that is
 //! asked to write a checkpoint first.
@@ -27,7 +28,9 @@ impl Preemption {
     /// Handles the signals from now on.
     #[cfg(unix)]
     pub(super) fn watch(&self) -> std::io::Result<()> {
-        use signal_hook::consts::{SIGTERM, SIGUSR1};
+        use signal_hook::consts::{SIGPIPE, SIGTERM, SIGUSR1};
+        // `simile … | head` ends as other programs do: Rust ignores the signal, and printing would panic.
+        signal_hook::flag::register_conditional_default(SIGPIPE, Arc::new(AtomicBool::new(true)))?;
         for signal in [SIGTERM, SIGUSR1] {
             let at_once = self.at_once.clone();
             signal_hook::flag::register_conditional_shutdown(signal, i32::from(EXIT_AGAIN), at_once)?;

@@ -22,7 +22,7 @@ pub enum MergeError {
         path: PathBuf,
     },
     /// The manifest of a part is not there or not readable.
-    #[error("{path} has no manifest ({reason}): copy it along with the file, or make this part again")]
+    #[error("{path} has no usable manifest ({reason}): copy it along with the file, or make this part again")]
     NoManifest {
         /// The file
         path: PathBuf,

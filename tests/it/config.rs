@@ -126,3 +126,15 @@ fn bench_measures_every_batch_size() {
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["1", "64"]);
     assert!(rows.iter().all(|row| row[1].parse::<f64>().unwrap() > 0.0), "{table}");
 }
+
+/// `simile config schema | head -1` ends as other programs do, by the signal, and without a word.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    use std::os::unix::process::ExitStatusExt;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command(&["config", "schema"]).stdout(writer).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.signal(), Some(13));
+}

@@ -123,7 +123,7 @@ fn what_is_not_one_whole_sample_is_not_merged() {
         &["model.parquet is of another sample", "sha256"],
     );
     std::fs::rename(parts.path("part3_manifest.json"), parts.path("away")).unwrap();
-    refuse(&names, &["part3.parquet has no manifest"]);
+    refuse(&names, &["part3.parquet has no usable manifest"]);
     std::fs::rename(parts.path("away"), parts.path("part3_manifest.json")).unwrap();
     // A byte of the data, which no decoder would notice.
     let mut damaged = parts.bytes("part3.parquet");

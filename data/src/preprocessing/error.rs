@@ -200,14 +200,16 @@ pub enum StepError {
 #[non_exhaustive]
 pub enum ValueError {
     /// NaN or infinity.
-    #[error("{value} is not a finite number; drop such events with `select`, or repair the file")]
+    #[error(
+        "{value} is not a finite number; leave such events out (`data.select` in a configuration), or repair the file"
+    )]
     NotFinite {
         /// The offending value.
         value: f64,
     },
     /// No logarithm.
     #[error(
-        "{value} has no logarithm (offset {offset}); drop such events with `select`, or set a larger `offset`"
+        "{value} has no logarithm (offset {offset}); leave such events out (`data.select` in a configuration), or set a larger `offset`"
     )]
     NotPositive {
         /// The offending value.
@@ -216,8 +218,8 @@ pub enum ValueError {
         offset: f64,
     },
     /// No logit.
-    #[error("{value} lies outside [{}, {}]; widen `range` of the `logit`, or drop such events with \
-             `select`", range[0], range[1])]
+    #[error("{value} lies outside [{}, {}]; widen `range` of the `logit`, or leave such events out \
+             (`data.select` in a configuration)", range[0], range[1])]
     OutsideRange {
         /// The offending value.
         value: f64,
@@ -250,7 +252,7 @@ pub enum ValueError {
     },
     /// A deposit below zero.
     #[error(
-        "energy {value} MeV is negative; drop such events with `select`, or subtract the pedestal in the \
+        "energy {value} MeV is negative; leave such events out (`data.select` in a configuration), or subtract the pedestal in the \
          input"
     )]
     NegativeEnergy {
@@ -259,8 +261,8 @@ pub enum ValueError {
     },
     /// No particle.
     #[error(
-        "the incident energy in `{incident}` is {value} MeV, it must be positive; drop such events with \
-         `select`"
+        "the incident energy in `{incident}` is {value} MeV, it must be positive; leave such events out \
+         (`data.select` in a configuration)"
     )]
     IncidentEnergy {
         /// Column of the incident energy.
@@ -270,7 +272,7 @@ pub enum ValueError {
     },
     /// Nothing can be divided by it.
     #[error(
-        "the column is taken relative to `{column}`, which is {value} and must be positive; drop such events with `select`"
+        "the column is taken relative to `{column}`, which is {value} and must be positive; leave such events out (`data.select` in a configuration)"
     )]
     Divisor {
         /// The condition.
@@ -282,7 +284,7 @@ pub enum ValueError {
     #[error(
         "visible / incident energy is {response}, at or above the limit {limit} set from the training \
          sample; \
-             raise `headroom` of `layer_energies`, or drop such events with `select`"
+             raise `headroom` of `layer_energies`, or leave such events out (`data.select` in a configuration)"
     )]
     ResponseTooHigh {
         /// Visible over incident energy of the event.

@@ -149,7 +149,12 @@ fn bad_values_name_column_row_and_mending() {
         condition.unwrap_or_else(|| message(fitted.target(&changed, &mut random::stream(1, "test", 0))))
     };
     for (name, component, value, expected) in [
-        ("energy", 0, f32::NAN, "column `energy`, row 117: NaN is not a finite number; drop such events"),
+        (
+            "energy",
+            0,
+            f32::NAN,
+            "column `energy`, row 117: NaN is not a finite number; leave such events out",
+        ),
         ("energy", 0, -2.0, "column `energy`, row 117: -2 has no logarithm (offset 1.5)"),
         (
             "energy",
