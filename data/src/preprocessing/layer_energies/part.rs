@@ -2,7 +2,8 @@
 //!
 //! The energy of a layer is part of that of the shower, that of a voxel part of that of its layer. With e the logarithm of the whole, a part is
 //! there with probability p(e) = σ(q(e)), σ(x) = 1/(1 + e^−x) and q quadratic (logistic regression by Newton's method). Its size y, if it is there, lies
-//! at m(e) + s(e)·r: m quadratic, s linear, both by least squares, and r has a distribution F that does not depend on e. Then
+//! at m(e) + s(e)·r: m quadratic, by least squares, ln s linear, by those of ln |y − m|, and r has a distribution F that does not depend on e: the
+//! resolution of a calorimeter goes with a power of the energy. Then
 //!
 //! - x = σ⁻¹(1 − p + p·F(r)) of a part that is there,
 //! - x = σ⁻¹((1 − p)·U(0, 1)) of one that is not, drawn afresh each time.
@@ -31,6 +32,10 @@ const LEAST_NOT: f64 = 3.059_023_205_018_258e-7;
 const SCORES: std::ops::RangeInclusive<f64> = -11.0..=30.0;
 /// Smallest s: parts of one size have a width all the same.
 const SMALLEST_WIDTH: f64 = 1e-3;
+/// Largest s: energies differ by no more than e^±10.
+const LARGEST_WIDTH: f64 = 10.0;
+/// Residuals count as no smaller than this part of the mean one.
+const LEAST_RESIDUAL: f64 = 1e-3;
 /// Width of the logistic distribution, π/√3.
 const WIDTH: f64 = 1.813_799_364_234_217_8;
 
@@ -42,8 +47,8 @@ pub(super) struct Part {
     odds: [f32; 3],
     /// m
     mean: [f32; 3],
-    /// s
-    width: [f32; 2],
+    /// ln s
+    log_width: [f32; 2],
     /// r at the knots of F
     residuals: Vec<f32>,
 }
@@ -65,30 +70,36 @@ impl Part {
             let n = there.len().max(1) as f64;
             let mean = there.iter().map(|part| part.1).sum::<f64>() / n;
             let square = there.iter().map(|part| (part.1 - mean).powi(2)).sum::<f64>() / n;
-            let width = [(1.0 + square.sqrt()) as f32, 0.0];
+            let log_width = [(1.0 + square.sqrt()).ln() as f32, 0.0];
             let residuals = knots().map(|x| x as f32).collect();
-            return Self { odds, mean: [mean as f32, 0.0, 0.0], width, residuals };
+            return Self { odds, mean: [mean as f32, 0.0, 0.0], log_width, residuals };
         }
         let mut normal = Normal::ridge([0.0; 3]);
         there.iter().for_each(|&(e, y)| normal.add([1.0, e, e * e], y, 1.0));
         let mean = normal.solve().map(|x| x as f32);
         let residual = |&(e, y): &(f64, f64)| y - quadratic(mean, e);
-        let mut normal = Normal::ridge([0.0; 2]);
-        there.iter().for_each(|part| normal.add([1.0, part.0], residual(part).abs(), 1.0));
-        // Nowhere less than a fifth of what it is in the middle.
-        let line = normal.solve();
         let typical = there.iter().map(|part| residual(part).abs()).sum::<f64>() / there.len() as f64;
-        let least = |e: f64| line[0] + line[1] * e < 0.2 * typical;
-        let width = if there.iter().any(|part| least(part.0)) { [typical, 0.0] } else { line };
-        let width = width.map(|x| x as f32);
+        // Residuals of zero have no logarithm; the few that are small say little.
+        let least = (LEAST_RESIDUAL * typical).max(SMALLEST_WIDTH);
+        let middle = there.iter().map(|part| part.0).sum::<f64>() / there.len() as f64;
+        let mut normal = Normal::ridge([0.0; 2]);
+        there.iter().for_each(|part| {
+            normal.add(
+                [1.0, part.0 - middle],
+                (residual(part).abs().max(least) / typical.max(least)).ln(),
+                1.0,
+            )
+        });
+        let [at_middle, slope] = normal.solve();
+        let log_width = [typical.max(least).ln() + at_middle - slope * middle, slope].map(|x| x as f32);
         let mut residuals: Vec<f64> =
-            there.iter().map(|part| residual(part) / line_width(width, part.0)).collect();
+            there.iter().map(|part| residual(part) / width(log_width, part.0)).collect();
         residuals.sort_unstable_by(f64::total_cmp);
-        Self { odds, mean, width, residuals: residual_knots(&residuals) }
+        Self { odds, mean, log_width, residuals: residual_knots(&residuals) }
     }
 
     pub(super) fn is_valid(&self) -> bool {
-        let numbers = self.odds.iter().chain(&self.mean).chain(&self.width).chain(&self.residuals);
+        let numbers = self.odds.iter().chain(&self.mean).chain(&self.log_width).chain(&self.residuals);
         numbers.into_iter().all(|number| number.is_finite())
             && self.residuals.len() == KNOTS
             && self.residuals.windows(2).all(|pair| pair[0] < pair[1])
@@ -114,7 +125,7 @@ impl Part {
 
     /// In model space, a part of size y.
     fn there(&self, e: f64, y: f64) -> f64 {
-        let r = (y - quadratic(self.mean, e)) / line_width(self.width, e);
+        let r = (y - quadratic(self.mean, e)) / width(self.log_width, e);
         let score = self.score(r).clamp(*SCORES.start(), *SCORES.end());
         // e^x = e^−q + (1 + e^−q)·e^score; a large score has no digits to lose to the rest.
         let not = (-self.odds(e)).exp();
@@ -142,7 +153,7 @@ impl Part {
         } else {
             ((x.exp() - not) / (1.0 + not)).ln()
         };
-        Some(quadratic(self.mean, e) + line_width(self.width, e) * self.residual(score.max(*SCORES.start())))
+        Some(quadratic(self.mean, e) + width(self.log_width, e) * self.residual(score.max(*SCORES.start())))
     }
 
     /// σ⁻¹(F(r))
@@ -203,8 +214,9 @@ fn quadratic([a, b, c]: [f32; 3], e: f64) -> f64 {
     f64::from(a) + e * (f64::from(b) + e * f64::from(c))
 }
 
-fn line_width([a, b]: [f32; 2], e: f64) -> f64 {
-    (f64::from(a) + f64::from(b) * e).max(SMALLEST_WIDTH)
+/// s, within bounds for wholes unlike those learnt from.
+fn width([a, b]: [f32; 2], e: f64) -> f64 {
+    (f64::from(a) + f64::from(b) * e).exp().clamp(SMALLEST_WIDTH, LARGEST_WIDTH)
 }
 
 /// Coefficients of q by Newton's method; steps are halved where they overshoot.
@@ -292,7 +304,7 @@ mod tests {
     use super::*;
     use crate::random;
 
-    /// There with probability σ(−3 + e); then y around 0.5 + 0.8 e with width 0.7 − 0.05 e.
+    /// There with probability σ(−3 + e); then y around 0.5 + 0.8 e with width 0.7·e^−0.4e.
     fn events(number: usize) -> Vec<Observed> {
         let mut rng = random::stream(1, "test", 0);
         let mut logistic = move || {
@@ -302,7 +314,7 @@ mod tests {
         let draw = |i: usize| {
             let e = 6.0 * (i as f64 + 0.5) / number as f64;
             let there = logistic() < e - 3.0;
-            (e, there.then(|| 0.5 + 0.8 * e + (0.7 - 0.05 * e) * logistic()))
+            (e, there.then(|| 0.5 + 0.8 * e + 0.7 * (-0.4 * e).exp() * logistic()))
         };
         (0..number).map(draw).collect()
     }
