@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::network::{ActivationKind, NetworkConfig, Role, check_count};
 use super::{Batch, GroupSpace, Step, Turn};
 use crate::config::ConfigError;
+use crate::kernels::Blocks;
 use crate::nn::Network;
 
 /// Shape of [`Players`]: dimensions of the noise, the two networks, and steps of the critic for every step of the
@@ -32,6 +33,21 @@ impl PlayersConfig {
         self.generator.check("generator")?;
         self.critic.check("critic")?;
         check_count("critic_steps", self.critic_steps)
+    }
+
+    /// Checks that the gradient of the critic can be written out.
+    pub(super) fn check_gradient(&self) -> Result<(), ConfigError> {
+        let NetworkConfig { activation, blocks, .. } = self.critic;
+        if blocks != Blocks::Plain {
+            let expected =
+                "\"plain\" with a gradient penalty, whose gradient is written out for plain layers";
+            return Err(ConfigError::value("model.critic.blocks", format!("{blocks:?}"), expected));
+        }
+        if !matches!(activation, ActivationKind::Relu | ActivationKind::LeakyRelu) {
+            let expected = "\"leaky_relu\" or \"relu\" with a gradient penalty";
+            return Err(ConfigError::value("model.critic.activation", format!("{activation:?}"), expected));
+        }
+        Ok(())
     }
 
     pub(super) fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Players {
@@ -85,5 +101,12 @@ impl Players {
     /// D(x, c), `[batch, 1]`.
     pub(super) fn score(&self, target: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
         self.critic.forward(Tensor::cat(vec![target, condition.clone()], 1))
+    }
+
+    /// ‖∇_x D(x, c)‖², `[batch, 1]`: a function of the critic's weights of which one backward pass gives the gradient.
+    pub(super) fn squared_slope(&self, target: Tensor<2>, condition: &Tensor<2>) -> Tensor<2> {
+        let targets = target.dims()[1];
+        let gradient = self.critic.input_gradient(Tensor::cat(vec![target, condition.clone()], 1));
+        gradient.narrow(1, 0, targets).square().sum_dim(1)
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! The critic's score D is the logit of an event being real: it minimises −E log σ(D(x)) − E log σ(−D(G(z))). The
 //! generator minimises E log σ(−D(G(z))) (`minimax`) or −E log σ(D(G(z))) (`non_saturating`, whose gradient does not
-//! vanish where the critic is sure).
+//! vanish where the critic is sure). A critic that is too sure, or circles around the truth, is held by the penalty
+//! γ/2·E‖∇_x D(x)‖² on real targets (R₁ of Mescheder, Geiger, Nowozin 2018, arXiv:1801.04406), its gradient written out as
+//! in [`super::wgan`].
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
@@ -12,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::adversarial::{Players, PlayersConfig};
-use super::network::NetworkConfig;
+use super::network::{NetworkConfig, check_not_negative};
 use super::{Batch, GroupSpace, Judge, Loss, Step, Surrogate, Turn};
 use crate::config::ConfigError;
 
@@ -41,12 +43,21 @@ pub struct GanConfig {
     pub critic_steps: usize,
     /// What the generator minimises.
     pub generator_loss: GeneratorLoss,
+    /// Weight γ of the penalty on the critic's slope at real targets.
+    pub gradient_penalty: f64,
 }
 
 impl Default for GanConfig {
     fn default() -> Self {
         let PlayersConfig { latents, generator, critic, .. } = PlayersConfig::default();
-        Self { latents, generator, critic, critic_steps: 1, generator_loss: GeneratorLoss::default() }
+        Self {
+            latents,
+            generator,
+            critic,
+            critic_steps: 1,
+            generator_loss: GeneratorLoss::default(),
+            gradient_penalty: 0.0,
+        }
     }
 }
 
@@ -61,7 +72,9 @@ impl GanConfig {
     /// # Errors
     /// Names the key and the allowed range.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.players().check()
+        self.players().check()?;
+        check_not_negative("gradient_penalty", self.gradient_penalty)?;
+        if self.gradient_penalty > 0.0 { self.players().check_gradient() } else { Ok(()) }
     }
 
     /// The networks that see targets, with their keys.
@@ -71,7 +84,11 @@ impl GanConfig {
 
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Gan {
-        Gan { players: self.players().init(space, device, rng), generator_loss: self.generator_loss }
+        Gan {
+            players: self.players().init(space, device, rng),
+            generator_loss: self.generator_loss,
+            gradient_penalty: self.gradient_penalty,
+        }
     }
 }
 
@@ -81,6 +98,8 @@ pub struct Gan {
     players: Players,
     #[module(skip)]
     generator_loss: GeneratorLoss,
+    #[module(skip)]
+    gradient_penalty: f64,
 }
 
 /// −log σ(x)
@@ -94,7 +113,16 @@ impl Gan {
         let fake = self.players.score(self.players.fixed().fake(batch, rng), &batch.condition);
         let right = |positive: Tensor<2>| positive.greater_elem(0.0).float();
         let accuracy = (right(real.clone().detach()) + right(-fake.clone().detach())) * 0.5;
-        Loss::of(batch.mean(surprise(real) + surprise(-fake))).with("critic accuracy", batch.mean(accuracy))
+        let accuracy = batch.mean(accuracy);
+        let loss = batch.mean(surprise(real) + surprise(-fake));
+        if self.gradient_penalty == 0.0 {
+            return Loss::of(loss).with("critic accuracy", accuracy);
+        }
+        let slope = batch.mean(self.players.squared_slope(batch.target.clone(), &batch.condition));
+        let figure = slope.clone().detach().sqrt();
+        Loss::of(loss + slope * (0.5 * self.gradient_penalty))
+            .with("critic accuracy", accuracy)
+            .with("critic gradient", figure)
     }
 
     fn generator_loss(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Loss {

@@ -240,6 +240,20 @@ fn a_wasserstein_gan_recovers_a_known_density() {
 
 /// After every step.
 #[test]
+fn a_gan_with_gradient_penalty_recovers_a_known_density() {
+    let leaky = || NetworkConfig { activation: ActivationKind::LeakyRelu, ..network(64, 3) };
+    let config = GanConfig {
+        latents: 4,
+        generator: leaky(),
+        critic: leaky(),
+        gradient_penalty: 0.3,
+        ..GanConfig::default()
+    };
+    let model = train(|device| config.init(SPACE, device, &mut init_rng()), 6000, 1e-3);
+    check("GAN", &model, 0.5);
+}
+
+#[test]
 fn clipping_bounds_the_weights_of_the_critic_alone() {
     let constraint = Constraint::Clipping { limit: 0.05 };
     let config = WganConfig { constraint, generator: network(16, 1), ..WganConfig::default() };

@@ -18,10 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::adversarial::{Players, PlayersConfig};
-use super::network::{ActivationKind, NetworkConfig, check_not_negative, check_positive};
+use super::network::{NetworkConfig, check_not_negative, check_positive};
 use super::{Batch, GroupSpace, Judge, Loss, Step, Surrogate, Turn};
 use crate::config::ConfigError;
-use crate::kernels::Blocks;
 
 /// How the critic is held to slopes near 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,21 +93,7 @@ impl WganConfig {
             Constraint::Clipping { limit } => check_positive("constraint.limit", limit),
             Constraint::GradientPenalty { weight } => {
                 check_positive("constraint.weight", weight)?;
-                let NetworkConfig { activation, blocks, .. } = self.critic.clone();
-                if blocks != Blocks::Plain {
-                    let expected =
-                        "\"plain\" with a gradient penalty, whose gradient is written out for plain layers";
-                    return Err(ConfigError::value("model.critic.blocks", format!("{blocks:?}"), expected));
-                }
-                if !matches!(activation, ActivationKind::Relu | ActivationKind::LeakyRelu) {
-                    let expected = "\"leaky_relu\" or \"relu\" with a gradient penalty";
-                    return Err(ConfigError::value(
-                        "model.critic.activation",
-                        format!("{activation:?}"),
-                        expected,
-                    ));
-                }
-                Ok(())
+                self.players().check_gradient()
             }
         }
     }
@@ -121,7 +106,6 @@ impl WganConfig {
     /// Draws the weights.
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Wgan {
         Wgan {
-            targets: space.targets,
             players: self.players().init(space, device, rng),
             constraint: self.constraint,
             sum_constraint: self.sum_constraint,
@@ -138,8 +122,6 @@ pub struct Wgan {
     constraint: Constraint,
     #[module(skip)]
     sum_constraint: f64,
-    #[module(skip)]
-    targets: usize,
 }
 
 /// Keeps the derivative of the norm finite at zero.
@@ -167,9 +149,7 @@ impl Wgan {
     fn gradient_norm(&self, batch: &Batch, fake: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
         let share = batch.draw(1, |_| rng.gen_range(0.0f32..1.0));
         let between = fake.clone() + (batch.target.clone() - fake) * share;
-        let input = Tensor::cat(vec![between, batch.condition.clone()], 1);
-        let gradient = self.players.critic.input_gradient(input).narrow(1, 0, self.targets);
-        (gradient.square().sum_dim(1) + EPSILON).sqrt()
+        (self.players.squared_slope(between, &batch.condition) + EPSILON).sqrt()
     }
 
     fn generator_loss(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Loss {
