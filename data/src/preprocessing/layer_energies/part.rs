@@ -61,10 +61,13 @@ impl Part {
     pub(super) fn fit(events: &[Observed]) -> Self {
         let there: Vec<(f64, f64)> = events.iter().filter_map(|&(e, y)| Some((e, y?))).collect();
         let missing = events.len() - there.len();
-        let odds = if there.len().min(missing) < MIN_EVENTS {
-            [((there.len() as f32 + 0.5) / (missing as f32 + 0.5)).ln(), 0.0, 0.0]
-        } else {
-            fit_odds(events)
+        let odds = match (there.len(), missing) {
+            // A shower without any visible energy is no rare event among a million, but impossible.
+            (1.., 0) => [LARGEST_ODDS as f32, 0.0, 0.0],
+            (n, missing) if n.min(missing) < MIN_EVENTS => {
+                [((n as f32 + 0.5) / (missing as f32 + 0.5)).ln(), 0.0, 0.0]
+            }
+            _ => fit_odds(events),
         };
         if there.len() < MIN_EVENTS {
             let n = there.len().max(1) as f64;
@@ -147,8 +150,8 @@ impl Part {
             return None;
         }
         let not = if odds < LARGEST_ODDS { (-odds).exp() } else { LEAST_NOT };
-        // Far from the edge, what follows is x − ln(1 + e^−q) to 2e-6, at a third of the cost.
-        let score = if x + odds > 13.0 {
+        // Far from the edge, what follows is x − ln(1 + e^−q) to 3e-7, at a third of the cost.
+        let score = if x + odds > 15.0 {
             x - if not < 1e-4 { not } else { not.ln_1p() }
         } else {
             ((x.exp() - not) / (1.0 + not)).ln()
@@ -351,6 +354,15 @@ mod tests {
                 None => assert_eq!(part.size(e, part.not_there(e, &mut rng)), None),
             }
         }
+    }
+
+    /// Nor do 8 standard deviations make one that is always there vanish.
+    #[test]
+    fn what_is_always_there_stays() {
+        let always: Vec<Observed> = events(5_000).into_iter().filter(|event| event.1.is_some()).collect();
+        let part = Part::fit(&always);
+        let [low, first] = [-8.0, -4.0].map(|x| part.size(3.0, x).expect("it is there"));
+        assert!(low < first && first - low < 2.0, "{low} {first}");
     }
 
     #[test]
