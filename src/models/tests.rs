@@ -388,6 +388,7 @@ fn a_vae_draws_categories_with_their_probability() {
     }
 }
 
+/// The way from noise to target ends where generation does; without mixing of features it begins at the noise.
 #[test]
 fn ways_from_noise_end_at_the_target() {
     fn check<M: Surrogate>(init: impl FnOnce(&Device, &mut ChaCha8Rng) -> M, states: usize, begins: bool) {

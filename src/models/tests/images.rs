@@ -110,8 +110,6 @@ fn convolutional_flow_matching_draws_images() {
     check_spots("flow matching", &model, 0.3);
 }
 
-/// The way from noise to target ends where generation does; without mixing of features it begins at the noise.
-
 /// Fewer units than pixels suffice where the network gives the expected data.
 #[test]
 fn narrow_networks_of_expected_data_draw_images() {
