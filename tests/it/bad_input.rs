@@ -95,14 +95,14 @@ fn voxels_of_another_calorimeter_do_not_fit_the_geometry() {
 #[test]
 fn impossible_values_are_named_with_their_row() {
     let toy = with_showers(|showers| showers.voxels[17][3] = f32::NAN);
-    refuse_run(&toy, &["`voxels` is NaN in row 17", "events.parquet", "`select`"]);
+    refuse_run(&toy, &["`voxels` is NaN in row 17", "events.parquet", "`data.select`"]);
     let toy = with_showers(|showers| showers.energy[599] = f32::INFINITY);
     refuse_run(&toy, &["`incident_energy` is inf in row 599", "events.parquet"]);
     // Rows of every split, whether or not the preprocessing is fitted on them.
     for row in [0, 1, 2, 3, 4, 5, 6, 7] {
         let toy = with_showers(|showers| showers.voxels[row][3] = -2.5);
         let row = format!("`voxels`[3], row {row}: energy -2.5 MeV is negative");
-        refuse_run(&toy, &["events.parquet", &row, "`select`"]);
+        refuse_run(&toy, &["events.parquet", &row, "`data.select`"]);
     }
     let toy = with_showers(|showers| showers.energy[5] = -1000.0);
     refuse_run(&toy, &["`incident_energy`, row 5: -1000 has no logarithm"]);
