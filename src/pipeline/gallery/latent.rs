@@ -246,32 +246,6 @@ fn on_sphere(a: &Array2<f32>, b: &Array2<f32>, t: f32) -> Array2<f32> {
     result
 }
 
-#[cfg(test)]
-mod tests {
-    use ndarray::array;
-
-    use super::*;
-
-    #[test]
-    fn the_way_on_the_sphere_keeps_the_length_and_its_ends() {
-        let (a, b) = (array![[3.0, 0.0], [1.0, 1.0]], array![[0.0, 3.0], [1.0, 1.0]]);
-        let middle = on_sphere(&a, &b, 0.5);
-        let half = 3.0 / 2.0f32.sqrt();
-        assert!((&middle - &array![[half, half], [1.0, 1.0]]).iter().all(|d| d.abs() < 1e-6), "{middle}");
-        assert!((&on_sphere(&a, &b, 0.0) - &a).iter().all(|d| d.abs() < 1e-6));
-        assert!((&on_sphere(&a, &b, 1.0) - &b).iter().all(|d| d.abs() < 1e-6));
-    }
-
-    #[test]
-    fn quantiles_are_those_of_the_normal_distribution() {
-        for (place, expected) in [(0, 0.05), (4, 0.5), (8, 0.95)] {
-            assert!((quantile(place) - expected).abs() < 1e-12, "place {place}");
-        }
-        // scipy 1.17.1: stats.norm.ppf(0.95)
-        assert!((normal_quantile(0.95) - 1.6448536269514722).abs() < 1e-6);
-    }
-}
-
 /// Steps after which directions of variances that differ by a tenth are told apart to 1e-4.
 const POWER_STEPS: usize = 100;
 
@@ -296,7 +270,28 @@ fn principal_plane(events: &Array2<f32>) -> Array2<f32> {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::array;
+
     use super::*;
+
+    #[test]
+    fn the_way_on_the_sphere_keeps_the_length_and_its_ends() {
+        let (a, b) = (array![[3.0, 0.0], [1.0, 1.0]], array![[0.0, 3.0], [1.0, 1.0]]);
+        let middle = on_sphere(&a, &b, 0.5);
+        let half = 3.0 / 2.0f32.sqrt();
+        assert!((&middle - &array![[half, half], [1.0, 1.0]]).iter().all(|d| d.abs() < 1e-6), "{middle}");
+        assert!((&on_sphere(&a, &b, 0.0) - &a).iter().all(|d| d.abs() < 1e-6));
+        assert!((&on_sphere(&a, &b, 1.0) - &b).iter().all(|d| d.abs() < 1e-6));
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_normal_distribution() {
+        for (place, expected) in [(0, 0.05), (4, 0.5), (8, 0.95)] {
+            assert!((quantile(place) - expected).abs() < 1e-12, "place {place}");
+        }
+        // scipy 1.17.1: stats.norm.ppf(0.95)
+        assert!((normal_quantile(0.95) - 1.6448536269514722).abs() < 1e-6);
+    }
 
     #[test]
     fn the_plane_is_that_of_the_largest_variances() {
