@@ -59,6 +59,11 @@ fn check_spots<M: Surrogate>(name: &str, model: &M, tolerance: f32) {
 
 const SPOTS: GroupSpace = GroupSpace { conditions: 1, targets: SIDE * SIDE, categories: Vec::new() };
 
+/// Trains on so many images at a time for so many steps.
+fn train_on_spots<M: Surrogate>([images, steps]: [usize; 2], rate: f64, init: impl Fn(&Device) -> M) -> M {
+    train_on(|device, rng| spots(images, device, rng), init, steps as u64, rate)
+}
+
 fn convolutional(activation: ActivationKind) -> NetworkConfig {
     let convolutions = Some(ConvolutionsConfig { image: [1, SIDE, SIDE], channels: vec![8, 16] });
     NetworkConfig { activation, convolutions, ..network(64, 2) }
@@ -68,12 +73,7 @@ fn convolutional(activation: ActivationKind) -> NetworkConfig {
 fn a_convolutional_vae_draws_images() {
     let network = || convolutional(ActivationKind::Silu);
     let config = VaeConfig { latents: 2, encoder: network(), decoder: network(), ..VaeConfig::default() };
-    let model = train_on(
-        |device, rng| spots(64, device, rng),
-        |device| config.init(SPOTS, device, &mut init_rng()),
-        600,
-        3e-3,
-    );
+    let model = train_on_spots([64, 600], 3e-3, |device| config.init(SPOTS, device, &mut init_rng()));
     check_spots("vae", &model, 0.3);
 }
 
@@ -88,12 +88,7 @@ fn a_convolutional_wasserstein_gan_draws_images() {
         constraint,
         ..WganConfig::default()
     };
-    let model = train_on(
-        |device, rng| spots(64, device, rng),
-        |device| config.init(SPOTS, device, &mut init_rng()),
-        1200,
-        1e-3,
-    );
+    let model = train_on_spots([64, 1200], 1e-3, |device| config.init(SPOTS, device, &mut init_rng()));
     check_spots("wgan", &model, 0.7);
 }
 
@@ -101,12 +96,7 @@ fn a_convolutional_wasserstein_gan_draws_images() {
 fn convolutional_flow_matching_draws_images() {
     let config =
         FlowMatchingConfig { network: convolutional(ActivationKind::Silu), ..FlowMatchingConfig::default() };
-    let model = train_on(
-        |device, rng| spots(64, device, rng),
-        |device| config.init(SPOTS, device, &mut init_rng()),
-        400,
-        3e-3,
-    );
+    let model = train_on_spots([64, 400], 3e-3, |device| config.init(SPOTS, device, &mut init_rng()));
     check_spots("flow matching", &model, 0.3);
 }
 
@@ -115,11 +105,6 @@ fn convolutional_flow_matching_draws_images() {
 fn narrow_networks_of_expected_data_draw_images() {
     let prediction = Prediction::Data;
     let config = FlowMatchingConfig { network: network(40, 3), prediction, ..FlowMatchingConfig::default() };
-    let model = train_on(
-        |device, rng| spots(128, device, rng),
-        |device| config.init(SPOTS, device, &mut init_rng()),
-        1500,
-        3e-3,
-    );
+    let model = train_on_spots([128, 1500], 3e-3, |device| config.init(SPOTS, device, &mut init_rng()));
     check_spots("flow matching", &model, 0.3);
 }
