@@ -84,17 +84,16 @@ impl Part {
         let typical = there.iter().map(|part| residual(part).abs()).sum::<f64>() / there.len() as f64;
         // Residuals of zero have no logarithm; the few that are small say little.
         let least = (LEAST_RESIDUAL * typical).max(SMALLEST_WIDTH);
+        // The prior pulls to this scale everywhere.
+        let scale = typical.max(least);
         let middle = there.iter().map(|part| part.0).sum::<f64>() / there.len() as f64;
         let mut normal = Normal::ridge([0.0; 2]);
-        there.iter().for_each(|part| {
-            normal.add(
-                [1.0, part.0 - middle],
-                (residual(part).abs().max(least) / typical.max(least)).ln(),
-                1.0,
-            )
-        });
+        for part in &there {
+            let log_size = (residual(part).abs().max(least) / scale).ln();
+            normal.add([1.0, part.0 - middle], log_size, 1.0);
+        }
         let [at_middle, slope] = normal.solve();
-        let log_width = [typical.max(least).ln() + at_middle - slope * middle, slope].map(|x| x as f32);
+        let log_width = [scale.ln() + at_middle - slope * middle, slope].map(|x| x as f32);
         let mut residuals: Vec<f64> =
             there.iter().map(|part| residual(part) / width(log_width, part.0)).collect();
         residuals.sort_unstable_by(f64::total_cmp);
