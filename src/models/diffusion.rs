@@ -2,9 +2,9 @@
 //! arXiv:2102.09672) and the deterministic sampler DDIM (Song, Meng, Ermon 2020, arXiv:2010.02502).
 //!
 //! Data x are noised to x_t = α_t·x + σ_t·ε with α_t = cos(φ_t)/cos(φ_0), φ_t = π/2·(t + s)/(1 + s), s = 0.008, t in \[0,
-//! 1\], and α² + σ² = 1. The prediction of the noise is minimised: L = E‖ε̂(x_t, t; c) − ε‖² per target dimension. It is
-//! written as ε̂ = σ_t·x_t + α_t·F(x_t, t; c), F the network, so that the data it implies, x̂ = (x_t − σ_t·ε̂)/α_t =
-//! α_t·x_t − σ_t·F, are well-conditioned at all times (Salimans & Ho 2022, arXiv:2202.00512), or F gives x̂ itself (see
+//! 1\], and α² + σ² = 1. The network F(x_t, t; c) gives the velocity α_t·ε − σ_t·x, from which the noise ε̂ = σ_t·x_t + α_t·F and
+//! the data x̂ = α_t·x_t − σ_t·F follow, well-conditioned at all times (Salimans & Ho 2022, arXiv:2202.00512), or x̂ itself. The loss
+//! is the mean square error per target dimension of the noise, E‖ε̂ − ε‖², of the velocity or of the data (see
 //! [`Prediction`]). Generation walks from t = 1 to 0 in N steps, each to x′ = α′·x̂ + σ′·ε̂.
 
 use burn::module::Module;
@@ -13,23 +13,11 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::flow_matching::{MIN_NOISE, Prediction, spread_times};
 use super::network::{NetworkConfig, Role, check_count};
+use super::prediction::{MIN_NOISE, Prediction, spread_times};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::nn::{TIME_FEATURES, TimeNetwork};
-
-/// How much the error of the predicted noise counts at a time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Weighting {
-    /// The same at all times (Ho, Jain, Abbeel 2020).
-    Noise,
-    /// By 1/α_t², which is the error of the velocity α_t·ε − σ_t·x (Salimans & Ho 2022): much noise, where the coarse
-    /// features are decided, counts more.
-    #[default]
-    Velocity,
-}
 
 /// Shape of a [`Diffusion`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,12 +25,10 @@ pub enum Weighting {
 pub struct DiffusionConfig {
     /// Network of the noise.
     pub network: NetworkConfig,
-    /// What the network gives.
+    /// What is predicted.
     pub prediction: Prediction,
     /// Steps of the sampler, each of one evaluation of the network.
     pub steps: usize,
-    /// How much times count.
-    pub weighting: Weighting,
 }
 
 impl Default for DiffusionConfig {
@@ -52,7 +38,6 @@ impl Default for DiffusionConfig {
             network: NetworkConfig { width: 512, hidden: 3, ..NetworkConfig::default() },
             prediction: Prediction::default(),
             steps: 100,
-            weighting: Weighting::default(),
         }
     }
 }
@@ -76,8 +61,7 @@ impl DiffusionConfig {
     pub fn init(&self, space: GroupSpace, device: &Device, rng: &mut ChaCha8Rng) -> Diffusion {
         let inputs = space.targets + TIME_FEATURES + space.conditions;
         let network = TimeNetwork::new(self.network.init(Role::Field, [inputs, space.targets], device, rng));
-        let Self { prediction, steps, weighting, .. } = *self;
-        Diffusion { network, targets: space.targets, prediction, steps, weighting }
+        Diffusion { network, targets: space.targets, prediction: self.prediction, steps: self.steps }
     }
 }
 
@@ -91,8 +75,6 @@ pub struct Diffusion {
     prediction: Prediction,
     #[module(skip)]
     steps: usize,
-    #[module(skip)]
-    weighting: Weighting,
 }
 
 /// Keeps the first steps of the noise small (Nichol & Dhariwal 2021).
@@ -117,7 +99,7 @@ impl Diffusion {
     fn velocity(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         let f = self.network.forward(x.clone(), time.clone(), condition);
         match self.prediction {
-            Prediction::Velocity => f,
+            Prediction::Noise | Prediction::Velocity => f,
             Prediction::Data => {
                 let [signal, rest] = signal_and_noise(time);
                 (x * signal - f) / rest.clamp_min(MIN_NOISE)
@@ -150,19 +132,21 @@ impl Diffusion {
 }
 
 impl Surrogate for Diffusion {
-    const LOSS_LABEL: &'static str = "mean square error of the noise, weighted";
+    const LOSS_LABEL: &'static str = "mean square error of what is predicted";
 
     fn loss(&self, batch: &Batch, _: Step, rng: &mut ChaCha8Rng) -> Loss {
         let time = spread_times(batch, rng);
         let noise = batch.normal_noise(self.targets, rng);
         let [signal, rest] = signal_and_noise(time.clone());
         let x = batch.target.clone() * signal.clone() + noise.clone() * rest.clone();
-        let error = match self.weighting {
-            Weighting::Noise => self.estimate(x, time, batch.condition.clone()).noise - noise,
-            Weighting::Velocity => {
+        let condition = batch.condition.clone();
+        let error = match self.prediction {
+            Prediction::Noise => self.estimate(x, time, condition).noise - noise,
+            Prediction::Velocity => {
                 let velocity = noise * signal - batch.target.clone() * rest;
-                self.velocity(x, time, batch.condition.clone()) - velocity
+                self.velocity(x, time, condition) - velocity
             }
+            Prediction::Data => self.network.forward(x, time, condition) - batch.target.clone(),
         };
         Loss::of(batch.mean(error.square().mean_dim(1)))
     }

@@ -8,35 +8,19 @@
 //! Targets that are standard normal and independent have the velocity (2t − 1)·x/s², s² = t² + (1 − t)², and what is left of
 //! x₁ − x₀ has the variance 1/s². The network F gives what deviates from that, v = (2t − 1)·x/s² + F(x/s, t; c)/s, of order one at all
 //! times (as the preconditioning of Karras et al. 2022, arXiv:2206.00364, does for diffusion). Where targets fill few of their
-//! dimensions, as images do, F can give the expected data instead, v = (F − x)/(1 − t) (see [`Prediction`]).
+//! dimensions, as images do, F can give the expected data instead, v = (F − x)/(1 − t), and their error is the loss (see [`Prediction`]).
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::{NetworkConfig, Role, check_count};
+use super::prediction::{MIN_NOISE, Prediction, spread_times};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::nn::{TIME_FEATURES, TimeNetwork};
-
-/// What the network of a [`FlowMatching`] or a [`Diffusion`](super::Diffusion) gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Prediction {
-    /// The velocity, up to what is known of it for normal targets. It has noise in all dimensions, so a perceptron
-    /// wants to be wider than the targets.
-    #[default]
-    Velocity,
-    /// The data that are expected, from which the velocity follows (Li & He 2025, arXiv:2511.13720): for targets that fill few of
-    /// their dimensions, such as images, with networks narrower than the targets.
-    Data,
-}
-
-/// Least share of noise by which the expected data are turned into a velocity (Li & He 2025).
-pub(super) const MIN_NOISE: f64 = 0.05;
 
 /// Shape of a [`FlowMatching`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,7 +28,7 @@ pub(super) const MIN_NOISE: f64 = 0.05;
 pub struct FlowMatchingConfig {
     /// Network of the velocity.
     pub network: NetworkConfig,
-    /// What the network gives.
+    /// What is predicted.
     pub prediction: Prediction,
     /// Steps of the midpoint rule, each of two evaluations of the network.
     pub steps: usize,
@@ -96,16 +80,26 @@ pub struct FlowMatching {
     steps: usize,
 }
 
+/// s² = t² + (1 − t)².
+fn square_width(time: &Tensor<2>) -> Tensor<2> {
+    time.clone().square() + (time.clone() * -1.0 + 1.0).square()
+}
+
 impl FlowMatching {
+    /// F(x/s, t; c), `[batch, targets]`.
+    fn field(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        self.network.forward(x / square_width(&time).sqrt(), time, condition)
+    }
+
     /// v(x, t; c), `[batch, targets]`.
     fn velocity(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let rest = time.clone() * -1.0 + 1.0;
-        let square = time.clone().square() + rest.clone().square();
-        let width = square.clone().sqrt();
-        let f = self.network.forward(x.clone() / width.clone(), time.clone(), condition);
+        let f = self.field(x.clone(), time.clone(), condition);
         match self.prediction {
-            Prediction::Velocity => x * (time * 2.0 - 1.0) / square + f / width,
-            Prediction::Data => (f - x) / rest.clamp_min(MIN_NOISE),
+            Prediction::Noise | Prediction::Velocity => {
+                let square = square_width(&time);
+                x * (time * 2.0 - 1.0) / square.clone() + f / square.sqrt()
+            }
+            Prediction::Data => (f - x) / (time * -1.0 + 1.0).clamp_min(MIN_NOISE),
         }
     }
 
@@ -136,14 +130,20 @@ impl FlowMatching {
 }
 
 impl Surrogate for FlowMatching {
-    const LOSS_LABEL: &'static str = "mean square error of the velocity";
+    const LOSS_LABEL: &'static str = "mean square error of what is predicted";
 
     fn loss(&self, batch: &Batch, _: Step, rng: &mut ChaCha8Rng) -> Loss {
         let noise = batch.normal_noise(self.targets, rng);
         let time = spread_times(batch, rng);
         let path = batch.target.clone() - noise.clone();
         let x = noise + path.clone() * time.clone();
-        let error = self.velocity(x, time, batch.condition.clone()) - path;
+        let condition = batch.condition.clone();
+        let error = match self.prediction {
+            // x − t·v is the noise.
+            Prediction::Noise => (self.velocity(x, time.clone(), condition) - path) * time,
+            Prediction::Velocity => self.velocity(x, time, condition) - path,
+            Prediction::Data => self.field(x, time, condition) - batch.target.clone(),
+        };
         Loss::of(batch.mean(error.square().mean_dim(1)))
     }
 
@@ -163,10 +163,4 @@ impl Surrogate for FlowMatching {
         let start = std::iter::once(noise.clone());
         Some(start.chain(self.integrate(noise, &condition, [0.0, 1.0])).collect())
     }
-}
-
-/// Times `[batch, 1]` uniform in \[0, 1), one in each of as many equal intervals: their mean loss fluctuates less than
-/// that of independent ones.
-pub(super) fn spread_times(batch: &Batch, rng: &mut ChaCha8Rng) -> Tensor<2> {
-    batch.draw(1, |i| (i as f32 + rng.gen_range(0.0f32..1.0)) / batch.place.of as f32)
 }

@@ -19,6 +19,7 @@ mod maf;
 mod mixture;
 mod network;
 mod per_group;
+mod prediction;
 #[cfg(test)]
 mod tests;
 mod vae;
@@ -37,10 +38,10 @@ use std::ops::Range;
 
 pub use autoencoder::{Autoencoder, AutoencoderConfig, Corruption, DenoisingConfig};
 pub use classifier::{ClassifierConfig, MlpClassifier};
-pub use diffusion::{Diffusion, DiffusionConfig, Weighting};
+pub use diffusion::{Diffusion, DiffusionConfig};
 pub use efficiency::{Efficiency, EfficiencyConfig};
 pub use flow::{Flow, FlowConfig, TransformKind};
-pub use flow_matching::{FlowMatching, FlowMatchingConfig, Prediction};
+pub use flow_matching::{FlowMatching, FlowMatchingConfig};
 pub use gan::{Gan, GanConfig, GeneratorLoss};
 pub use grouped::Grouped;
 pub use image_classifier::{
@@ -50,6 +51,7 @@ pub use lenet::{LabelledImages, LeNet, LeNetConfig, LeNetTraining};
 pub use maf::{Maf, MafConfig};
 pub use network::{ActivationKind, ConvolutionsConfig, NetworkConfig};
 pub use per_group::ModelConfigs;
+pub use prediction::Prediction;
 pub use vae::{Likelihood, Vae, VaeConfig, Variance};
 pub use wgan::{Constraint, Wgan, WganConfig};
 

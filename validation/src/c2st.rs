@@ -210,10 +210,15 @@ pub fn c2st(
     let protocol = Protocol { view, classifier, options };
     let mut rng = random::stream(seed, &format!("validation/c2st/{view}"), 0);
     let truth = permutation(reference.nrows(), &mut rng);
-    // Candidate i was often generated for the conditions of reference i. Twins go to the same part: one in training
-    // labelled as reference would point away from one in the test.
-    let twins = reference.nrows() == candidate.nrows();
-    let fake = if twins { truth.clone() } else { permutation(candidate.nrows(), &mut rng) };
+    // Candidate i was often generated for the conditions of reference i modulo their number. Twins go to the same part: one
+    // in training labelled as reference would point away from one in the test.
+    let twins = candidate.nrows().is_multiple_of(reference.nrows());
+    let fake = if twins {
+        let rounds = (0..candidate.nrows()).step_by(reference.nrows());
+        rounds.flat_map(|first| truth.iter().map(move |row| first + row)).collect()
+    } else {
+        permutation(candidate.nrows(), &mut rng)
+    };
     let truth = Rows { matrix: reference.view(), rows: &truth };
     let fake = Rows { matrix: candidate.view(), rows: &fake };
     let halves = truth.halves();
