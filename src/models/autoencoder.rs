@@ -10,9 +10,6 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use linfa::DatasetBase;
-use linfa::traits::{Fit, Predict};
-use linfa_reduction::Pca;
 use ndarray::Array2;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mixture::{LatentMixture, joined};
 use super::network::{NetworkConfig, Role, check_count, check_positive};
+use super::principal::PrincipalComponents;
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::nn::Network;
@@ -208,18 +206,6 @@ impl Autoencoder {
     }
 }
 
-/// Mean square error per target of held-out events reconstructed from as many principal components of training events;
-/// none where there are as many components as targets, which leaves no error.
-fn principal_component_error(train: &Array2<f32>, held_out: &Array2<f32>, components: usize) -> Option<f64> {
-    if components >= train.ncols() {
-        return None;
-    }
-    let pca = Pca::params(components).fit(&DatasetBase::from(train.mapv(f64::from))).ok()?;
-    let held_out = held_out.mapv(f64::from);
-    let restored = pca.inverse_transform(pca.predict(&held_out));
-    (restored - held_out).mapv(|error| error * error).mean()
-}
-
 impl Surrogate for Autoencoder {
     const LOSS_LABEL: &'static str = "mean square error of the reconstruction";
     const FITS_LATENT: bool = true;
@@ -242,9 +228,15 @@ impl Surrogate for Autoencoder {
             ("components of the latent mixture".to_string(), mixture.components() as f64),
             ("reconstruction error".to_string(), self.reconstruction_error(held_out)),
         ]);
-        let targets = [train, held_out].map(|batch| matrix(batch.target.clone()));
-        if let Some(error) = principal_component_error(&targets[0], &targets[1], latents) {
-            figures.insert(format!("reconstruction error of {latents} principal components"), error);
+        let [targets, held_out] = [train, held_out].map(|batch| matrix(batch.target.clone()));
+        // As many components as targets leave no error.
+        if latents < targets.ncols()
+            && let Ok(components) = PrincipalComponents::fit(&targets, latents)
+        {
+            figures.insert(
+                format!("reconstruction error of {latents} principal components"),
+                components.reconstruction_error(&held_out),
+            );
         }
         (Self { mixture, ..self }, figures)
     }

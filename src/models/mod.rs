@@ -20,6 +20,7 @@ mod mixture;
 mod network;
 mod per_group;
 mod prediction;
+mod principal;
 #[cfg(test)]
 mod tests;
 mod vae;
@@ -52,6 +53,7 @@ pub use maf::{Maf, MafConfig};
 pub use network::{ActivationKind, ConvolutionsConfig, NetworkConfig};
 pub use per_group::ModelConfigs;
 pub use prediction::Prediction;
+pub(crate) use principal::PrincipalComponents;
 pub use vae::{Likelihood, Vae, VaeConfig, Variance};
 pub use wgan::{Constraint, Wgan, WganConfig};
 

@@ -1,15 +1,13 @@
 //! Sheets and maps of the latent space.
 
 use burn::tensor::{Tensor, TensorData};
-use ndarray::{Array1, Array2, ArrayView1, Axis, s};
-use rand::Rng;
-use rand_distr::StandardNormal;
-use simile_data::{Events, random};
+use ndarray::{Array1, Array2, Axis};
+use simile_data::Events;
 use simile_validation::plots::{ClassMap, ImageBlock, ImageRow, ImageSheet};
 use statrs::function::erf::erfc_inv;
 
 use super::{Gallery, PipelineError};
-use crate::models::normal_noise;
+use crate::models::{PrincipalComponents, normal_noise};
 use crate::training::{matrix, tensor};
 
 /// Heading of the figures.
@@ -196,7 +194,8 @@ impl Gallery<'_> {
             0 | 1 => return Ok(None),
             2 => (latents, ["z₁", "z₂"], String::new()),
             width => {
-                let points = principal_plane(&latents);
+                let Ok(plane) = PrincipalComponents::fit(&latents, 2) else { return Ok(None) };
+                let points = plane.project(&latents);
                 let axes = ["First principal component", "Second principal component"];
                 (
                     points,
@@ -246,28 +245,6 @@ fn on_sphere(a: &Array2<f32>, b: &Array2<f32>, t: f32) -> Array2<f32> {
     result
 }
 
-/// Steps after which directions of variances that differ by a tenth are told apart to 1e-4.
-const POWER_STEPS: usize = 100;
-
-/// Places of events in the plane of their first two principal components, `[events, 2]`, by orthogonal iteration (Golub & Van
-/// Loan, Matrix Computations, §8.2.4): the solver of `linfa` gives up on images with pixels that never change.
-fn principal_plane(events: &Array2<f32>) -> Array2<f32> {
-    let mean = events.mean_axis(Axis(0)).expect("there are events");
-    let centred = events - &mean;
-    let mut rng = random::stream(0, "gallery/plane", 0);
-    let mut plane = Array2::from_shape_fn([events.ncols(), 2], |_| rng.sample::<f32, _>(StandardNormal));
-    for _ in 0..POWER_STEPS {
-        plane = centred.t().dot(&centred.dot(&plane));
-        let (mut first, mut second) = plane.multi_slice_mut((s![.., 0], s![.., 1]));
-        let unit = |direction: &ArrayView1<f32>| direction.dot(direction).sqrt().max(f32::MIN_POSITIVE);
-        first /= unit(&first.view());
-        let along: f32 = first.dot(&second);
-        second.scaled_add(-along, &first);
-        second /= unit(&second.view());
-    }
-    centred.dot(&plane)
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -291,21 +268,5 @@ mod tests {
         }
         // scipy 1.17.1: stats.norm.ppf(0.95)
         assert!((normal_quantile(0.95) - 1.6448536269514722).abs() < 1e-6);
-    }
-
-    #[test]
-    fn the_plane_is_that_of_the_largest_variances() {
-        let mut rng = random::stream(1, "test/plane", 0);
-        let widths = [0.1, 3.0, 0.0, 5.0, 1.0];
-        let events = Array2::from_shape_fn([2000, 5], |(_, axis)| {
-            7.0 + widths[axis] * rng.sample::<f32, _>(StandardNormal)
-        });
-        let points = principal_plane(&events);
-        for (component, axis) in [(0, 3), (1, 1)] {
-            let of_axis = events.column(axis).mapv(|x| x - events.column(axis).mean().unwrap());
-            let along = points.column(component);
-            let cosine = along.dot(&of_axis) / (along.dot(&along) * of_axis.dot(&of_axis)).sqrt();
-            assert!(cosine.abs() > 0.99, "component {component}: {cosine}");
-        }
     }
 }
