@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
 use clap::Args;
 
 use super::Outcome;
-use super::options::{Common, Scratch};
+use super::options::{Common, Scratch, check_output};
 use crate::sampling;
 
 /// Put the shards of a sample together
@@ -30,12 +29,7 @@ pub(super) struct Merge {
 
 impl Merge {
     pub(super) fn run(self, common: &Common) -> anyhow::Result<Outcome> {
-        if self.output.exists() && !self.overwrite {
-            bail!(
-                "{} exists: choose another --output, or replace it with --overwrite",
-                self.output.display()
-            );
-        }
+        check_output(&self.output, self.overwrite)?;
         let scratch = self.scratch.folder();
         let merged = sampling::merge(&self.parts, &self.output, scratch.as_deref(), &mut common.terminal())?;
         println!(

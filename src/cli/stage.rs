@@ -72,11 +72,11 @@ pub(super) fn print_gates(metrics: &Metrics) -> Outcome {
             println!("{word}   {} = {:.6}{error}, must be {bound} {}", gate.name, gate.value, gate.limit);
         }
     }
-    if metrics.gates.is_empty() {
-        println!("verdict  none: no gates are set (validation.thresholds)");
-        return Outcome::Success;
-    }
     match metrics.verdict {
+        Verdict::None => {
+            println!("verdict  none: no gates are set (validation.thresholds)");
+            Outcome::Success
+        }
         Verdict::Pass => {
             println!("verdict  pass");
             Outcome::Success

@@ -50,8 +50,8 @@ pub struct RunRecord {
     pub speed_up: Option<Estimate>,
     /// Gates and how many of them passed
     pub gates: GateCount,
-    /// Outcome of the gates; none without gates
-    pub verdict: Option<Verdict>,
+    /// Outcome of the gates
+    pub verdict: Verdict,
 }
 
 /// A classifier test.
@@ -134,7 +134,7 @@ impl RunRecord {
             reference_seconds: summary.reference_seconds,
             speed_up,
             gates,
-            verdict: (gates.all > 0).then_some(metrics.verdict),
+            verdict: metrics.verdict,
         })
     }
 

@@ -200,9 +200,9 @@ fn rate(rate: &Rate) -> String {
 
 fn verdict(run: &RunRecord) -> &'static str {
     match run.verdict {
-        Some(Verdict::Pass) => "pass",
-        Some(Verdict::Fail) => "fail",
-        None => "none",
+        Verdict::None => "none",
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
     }
 }
 

@@ -45,7 +45,7 @@ fn run(name: &str) -> RunRecord {
         reference_seconds: Some(0.0534),
         speed_up: Some(estimate(6568.8, 78.8)),
         gates: GateCount { passed: 3, all: 4 },
-        verdict: Some(Verdict::Fail),
+        verdict: Verdict::Fail,
     }
 }
 
@@ -87,7 +87,13 @@ fn the_table_fits_a_terminal_and_long_names_are_cut() {
 
 #[test]
 fn runs_without_showers_have_no_columns_of_response() {
-    let bare = RunRecord { response: None, resolution: None, speed_up: None, verdict: None, ..run("tracks") };
+    let bare = RunRecord {
+        response: None,
+        resolution: None,
+        speed_up: None,
+        verdict: Verdict::None,
+        ..run("tracks")
+    };
     let text = comparison(vec![bare.clone()]).text();
     assert!(!text.contains("response") && !text.contains("GeV") && !text.contains("speed-up"), "{text}");
     assert!(text.contains("none"), "{text}");

@@ -53,13 +53,19 @@ pub enum PipelineError {
     },
     /// A run is to be resumed with another configuration.
     #[error(
-        "the configuration differs from that of {path} in [{table}]: resume with the same one, or choose another --out"
+        "{key} is {} in {path}, {} now: resume with the same configuration, or choose another --out",
+        shown(was),
+        shown(is)
     )]
     Changed {
         /// The run directory
         path: PathBuf,
-        /// Top-level key that differs
-        table: String,
+        /// First key that differs
+        key: String,
+        /// Its value there
+        was: Option<toml::Value>,
+        /// Its value now
+        is: Option<toml::Value>,
     },
     /// A stage needs an earlier one.
     #[error("{path} has no finished `{}` stage: run `simile {} {path}` first", needed.name(), needed.command())]
@@ -226,15 +232,32 @@ pub fn prepare(
 
 fn reopen(config: &RunConfig, out: &Path) -> Result<RunDirectory, PipelineError> {
     let run = RunDirectory::open(out)?;
-    let tables = |config: &RunConfig| -> toml::Table {
+    let table = |config: &RunConfig| -> toml::Value {
         toml::from_str(&config.to_toml()).expect("what was written as TOML can be read")
     };
-    let (old, new) = (tables(&run.config), tables(config));
-    let changed = old.keys().chain(new.keys()).find(|key| old.get(*key) != new.get(*key));
-    match changed {
-        Some(table) => Err(PipelineError::Changed { path: out.to_path_buf(), table: table.clone() }),
+    let [old, new] = [&run.config, config].map(table);
+    match first_difference("", Some(&old), Some(&new)) {
+        Some((key, [was, is])) => Err(PipelineError::Changed { path: out.to_path_buf(), key, was, is }),
         None => Ok(run),
     }
+}
+
+/// The first key in which two values differ, with the two.
+fn first_difference(
+    key: &str,
+    old: Option<&toml::Value>,
+    new: Option<&toml::Value>,
+) -> Option<(String, [Option<toml::Value>; 2])> {
+    if let (Some(toml::Value::Table(old)), Some(toml::Value::Table(new))) = (old, new) {
+        let path = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+        let mut names = old.keys().chain(new.keys());
+        return names.find_map(|name| first_difference(&path(name), old.get(name), new.get(name)));
+    }
+    (old != new).then(|| (key.to_owned(), [old.cloned(), new.cloned()]))
+}
+
+fn shown(value: &Option<toml::Value>) -> String {
+    value.as_ref().map_or("not set".into(), ToString::to_string)
 }
 
 /// Runs one stage after the first, whether or not it was done before.

@@ -21,6 +21,12 @@ pub enum MergeError {
         /// The file
         path: PathBuf,
     },
+    /// The merged file would replace one of its parts.
+    #[error("{path} is one of the parts: choose another --output")]
+    Output {
+        /// The file
+        path: PathBuf,
+    },
     /// The manifest of a part is not there or not readable.
     #[error("{path} has no usable manifest ({reason}): copy it along with the file, or make this part again")]
     NoManifest {
@@ -97,6 +103,9 @@ pub fn merge<S: AsRef<str>>(
 ) -> Result<MergeSummary, MergeError> {
     let dataset = Dataset::open(patterns)?;
     let mut parts = read_parts(&dataset)?;
+    if let Some(part) = parts.iter().find(|part| is_same_file(&part.path, out)) {
+        return Err(MergeError::Output { path: part.path.clone() });
+    }
     let origin = common_origin(&parts)?;
     parts.sort_by_key(|part| (part.provenance.part.first, part.provenance.part.end));
     check_cover(&origin, &parts)?;
@@ -114,6 +123,10 @@ pub fn merge<S: AsRef<str>>(
     manifest.write(out)?;
     let events = file.persist()?.rows;
     Ok(MergeSummary { events, parts: parts.len(), sha256: manifest.sha256 })
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// One file.

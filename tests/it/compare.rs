@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use simile::comparison::Comparison;
+use simile_validation::Verdict;
 
 use crate::program::{copy, refuse, simile, succeed, text};
 use crate::toy::{Toy, trained_showers};
@@ -32,7 +33,7 @@ fn runs_become_a_table_and_a_figure() {
         (&one.classifiers, &one.response, one.chunk),
         (&copied.classifiers, &copied.response, copied.chunk)
     );
-    assert_eq!((one.model.as_str(), one.verdict, one.speed_up), ("flow", None, None));
+    assert_eq!((one.model.as_str(), one.verdict, one.speed_up), ("flow", Verdict::None, None));
     let views: Vec<&str> = one.classifiers.iter().map(|classifier| classifier.view.as_str()).collect();
     assert_eq!(views, ["voxels", "observables"]);
     let deviation = one.resolution.as_ref().unwrap().deviation;

@@ -105,15 +105,19 @@ fn an_existing_run_directory_is_not_touched_without_resume() {
 }
 
 #[test]
-fn resuming_with_another_configuration_names_the_table_that_differs() {
+fn resuming_with_another_configuration_names_the_key_that_differs() {
     let toy = Toy::tracks();
     let run = text(toy.run());
     succeed(&["prepare", &toy.config(), "--out", &run]);
-    for (change, table) in [("model.width=17", "[model]"), ("training.epochs=3", "[training]")] {
+    for (change, difference) in [
+        ("model.width=17", "model.width is "),
+        ("training.epochs=3", "training.epochs is "),
+        ("data.select='x > 0'", "data.select is not set"),
+    ] {
         refuse(
             toy.folder(),
             &["run", &toy.config(), "--out", &run, "--resume", "--set", change],
-            &["configuration differs", table],
+            &[difference, "resume with the same configuration"],
         );
     }
     refuse(toy.folder(), &["run", &toy.config(), "--out", &run, "--resume", "--seed", "5"], &["seed"]);

@@ -89,6 +89,8 @@ fn what_is_not_one_whole_sample_is_not_merged() {
     let parts = Parts::new();
     let names = parts.shards(4);
     let folder = parts.folder.path();
+    let onto_itself = [&parts.merge(&names, &names[0])[..], &["--overwrite".into()]].concat();
+    refuse(folder, &onto_itself, &["part1.parquet is one of the parts", "--output"]);
     let refuse = |names: &[String], expected: &[&str]| {
         refuse(folder, &parts.merge(names, "merged.parquet"), expected);
     };

@@ -127,8 +127,11 @@ pub fn apply_gates(metrics: &mut Metrics, rules: &[GateRule]) -> Result<(), Gate
     let names: Vec<String> = figures.iter().map(|figure| figure.name.clone()).collect();
     check_gates(rules, &names)?;
     metrics.gates = rules.iter().flat_map(|rule| judge(rule, &figures)).collect();
-    let passed = metrics.gates.iter().all(|gate| gate.passed);
-    metrics.verdict = if passed { Verdict::Pass } else { Verdict::Fail };
+    metrics.verdict = match &metrics.gates[..] {
+        [] => Verdict::None,
+        gates if gates.iter().all(|gate| gate.passed) => Verdict::Pass,
+        _ => Verdict::Fail,
+    };
     Ok(())
 }
 

@@ -436,6 +436,8 @@ pub struct Gate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
+    /// There are no gates.
+    None,
     /// Every gate passed.
     Pass,
     /// At least one gate failed.

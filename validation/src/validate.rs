@@ -300,7 +300,7 @@ impl<'a> Comparison<'a> {
             events: self.options.events.clone(),
             images: self.options.images.clone(),
             gates: Vec::new(),
-            verdict: Verdict::Pass,
+            verdict: Verdict::None,
         })
     }
 

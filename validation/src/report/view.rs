@@ -31,8 +31,8 @@ pub(super) fn verdict(metrics: &Metrics) -> VerdictView {
     let failures: Vec<String> = metrics.gates.iter().filter(|gate| !gate.passed).map(failure).collect();
     let (failed, all) = (failures.len(), metrics.gates.len());
     let (kind, badge, headline) = match metrics.verdict {
+        Verdict::None => ("open", "NO GATES", "Nothing was required of this comparison".into()),
         Verdict::Fail => ("fail", "FAIL", format!("{failed} of {all} gates failed")),
-        Verdict::Pass if all == 0 => ("open", "NO GATES", "Nothing was required of this comparison".into()),
         Verdict::Pass if all == 1 => ("pass", "PASS", "The only gate passed".into()),
         Verdict::Pass => ("pass", "PASS", format!("All {all} gates passed")),
     };
