@@ -21,7 +21,7 @@ use crate::pipeline::{PipelineError, RunDirectory, Stage};
 use yardstick::Yardstick;
 
 /// Version of the layout of `comparison.json`.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// View of the event whose classifier the figure shows: shower observables or columns mean the same for all models.
 const OBSERVABLES: &str = "observables";

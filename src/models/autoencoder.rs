@@ -231,7 +231,7 @@ impl Surrogate for Autoencoder {
         let [targets, held_out] = [train, held_out].map(|batch| matrix(batch.target.clone()));
         // As many components as targets leave no error.
         if latents < targets.ncols()
-            && let Ok(components) = PrincipalComponents::fit(&targets, latents)
+            && let Some(components) = PrincipalComponents::fit(&targets, latents)
         {
             figures.insert(
                 format!("reconstruction error of {latents} principal components"),

@@ -3,8 +3,8 @@
 //!
 //! Data x are noised to x_t = α_t·x + σ_t·ε with α_t = cos(φ_t)/cos(φ_0), φ_t = π/2·(t + s)/(1 + s), s = 0.008, t in \[0,
 //! 1\], and α² + σ² = 1. The network F(x_t, t; c) gives the velocity α_t·ε − σ_t·x, from which the noise ε̂ = σ_t·x_t + α_t·F and
-//! the data x̂ = α_t·x_t − σ_t·F follow, well-conditioned at all times (Salimans & Ho 2022, arXiv:2202.00512), or x̂ itself. The loss
-//! is the mean square error per target dimension of the noise, E‖ε̂ − ε‖², of the velocity or of the data (see
+//! the data x̂ = α_t·x_t − σ_t·F follow, well-conditioned at all times (Salimans & Ho 2022, arXiv:2202.00512), or x̂ itself, with
+//! ε̂ = (x_t − α_t·x̂)/σ_t, which generation does not need at t = 0. The loss is the mean square error per target dimension of the noise, E‖ε̂ − ε‖², of the velocity or of the data (see
 //! [`Prediction`]). Generation walks from t = 1 to 0 in N steps, each to x′ = α′·x̂ + σ′·ε̂.
 
 use burn::module::Module;
@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::{NetworkConfig, Role, check_count};
-use super::prediction::{MIN_NOISE, Prediction, spread_times};
+use super::prediction::{Prediction, spread_times};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
 use crate::config::ConfigError;
 use crate::nn::{TIME_FEATURES, TimeNetwork};
@@ -23,7 +23,7 @@ use crate::nn::{TIME_FEATURES, TimeNetwork};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiffusionConfig {
-    /// Network of the noise.
+    /// Network of what is predicted, see [`Prediction`].
     pub network: NetworkConfig,
     /// What is predicted.
     pub prediction: Prediction,
@@ -95,24 +95,15 @@ struct Estimate {
 }
 
 impl Diffusion {
-    /// Expected α_t·ε − σ_t·x, `[batch, targets]`.
-    fn velocity(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
-        let f = self.network.forward(x.clone(), time.clone(), condition);
-        match self.prediction {
-            Prediction::Noise | Prediction::Velocity => f,
-            Prediction::Data => {
-                let [signal, rest] = signal_and_noise(time);
-                (x * signal - f) / rest.clamp_min(MIN_NOISE)
-            }
-        }
-    }
-
     fn estimate(&self, x: Tensor<2>, time: Tensor<2>, condition: Tensor<2>) -> Estimate {
         let [signal, rest] = signal_and_noise(time.clone());
-        let velocity = self.velocity(x.clone(), time, condition);
-        Estimate {
-            data: x.clone() * signal.clone() - velocity.clone() * rest.clone(),
-            noise: x * rest + velocity * signal,
+        let f = self.network.forward(x.clone(), time, condition);
+        match self.prediction {
+            Prediction::Noise | Prediction::Velocity => Estimate {
+                data: x.clone() * signal.clone() - f.clone() * rest.clone(),
+                noise: x * rest + f * signal,
+            },
+            Prediction::Data => Estimate { noise: (x - f.clone() * signal) / rest, data: f },
         }
     }
 
@@ -132,7 +123,7 @@ impl Diffusion {
 }
 
 impl Surrogate for Diffusion {
-    const LOSS_LABEL: &'static str = "mean square error of what is predicted";
+    const LOSS_LABEL: &'static str = "mean square error of noise, velocity or data";
 
     fn loss(&self, batch: &Batch, _: Step, rng: &mut ChaCha8Rng) -> Loss {
         let time = spread_times(batch, rng);
@@ -144,7 +135,7 @@ impl Surrogate for Diffusion {
             Prediction::Noise => self.estimate(x, time, condition).noise - noise,
             Prediction::Velocity => {
                 let velocity = noise * signal - batch.target.clone() * rest;
-                self.velocity(x, time, condition) - velocity
+                self.network.forward(x, time, condition) - velocity
             }
             Prediction::Data => self.network.forward(x, time, condition) - batch.target.clone(),
         };

@@ -8,25 +8,24 @@ use serde::{Deserialize, Serialize};
 
 use super::Batch;
 
-/// What is predicted of a noised event x = α·data + σ·noise: the mean square error of it is the loss. The three follow
-/// from each other, so that they differ in how much the times count, and in what the network gives.
+/// What is predicted of a noised event x = α·data + σ·noise: its mean square error is the loss. The three follow from each
+/// other, so that they differ in how much every time counts, and in what the network gives. Under errors of the data that are
+/// equal, the losses go with (α/σ)², 1/σ² and 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Prediction {
-    /// The noise (Ho, Jain, Abbeel 2020, arXiv:2006.11239), which the network gives as a velocity: little noise, where details
-    /// are decided, counts most.
+    /// The noise (Ho, Jain, Abbeel 2020, arXiv:2006.11239), while the network gives the velocity. Times of much noise, where
+    /// coarse features are decided, hardly count.
     Noise,
-    /// The velocity dx/dt along the path, at constant speed (Salimans & Ho 2022, arXiv:2202.00512). It has noise in all
-    /// dimensions, so a perceptron wants to be wider than the targets.
+    /// The velocity with which noise becomes data (Salimans & Ho 2022, arXiv:2202.00512; Lipman et al. 2022, arXiv:2210.02747). It
+    /// has noise in all dimensions, so a perceptron wants to be wider than the targets.
     #[default]
     Velocity,
     /// The data, and the network gives them: for targets that fill few of their dimensions, such as images, with networks
-    /// narrower than the targets (Li & He 2025, arXiv:2511.13720). Much noise, where coarse features are decided, counts most.
+    /// narrower than the targets (Li & He 2025, arXiv:2511.13720, who keep the loss of the velocity). Times of much noise count
+    /// more than for the others, and details are learnt later.
     Data,
 }
-
-/// Least share of noise by which the expected data are turned into a velocity (Li & He 2025).
-pub(super) const MIN_NOISE: f64 = 0.05;
 
 /// Times `[batch, 1]` uniform in \[0, 1), one in each of as many equal intervals: their mean loss fluctuates less than
 /// that of independent ones.

@@ -1,8 +1,11 @@
-//! Principal components: the directions in which events vary most.
+//! Principal components (Hotelling 1933): the eigenvectors of the covariance Σ(x − x̄)(x − x̄)ᵀ of events with the largest
+//! eigenvalues, which are the directions in which events vary most.
 
-use linfa_linalg::LinalgError;
 use linfa_linalg::eigh::{EigSort, Eigh};
 use ndarray::{Array1, Array2, Axis, s};
+
+/// The time goes with their third power: some ten seconds for so many.
+const MOST_FEATURES: usize = 2048;
 
 /// The first principal components of a sample.
 pub(crate) struct PrincipalComponents {
@@ -12,17 +15,21 @@ pub(crate) struct PrincipalComponents {
 }
 
 impl PrincipalComponents {
-    /// The first `components` of events `[events, features]`, of which there is at least one, by the eigenvectors of their
-    /// covariance. All of its values are found: solvers for the first few, such as that of `linfa-reduction`, give up on images
-    /// with pixels that never change.
+    /// The first `components`, at most as many as features, of events `[events, features]`; none of more than `MOST_FEATURES`,
+    /// nor of values that are not finite. All eigenvectors are found: solvers for the first few, such as that of
+    /// `linfa-reduction`, give up on images with pixels that never change.
     ///
-    /// # Errors
-    /// When the decomposition does not converge.
-    pub(crate) fn fit(events: &Array2<f32>, components: usize) -> Result<Self, LinalgError> {
-        let mean = events.mapv(f64::from).mean_axis(Axis(0)).expect("there are events");
-        let centred = events.mapv(f64::from) - &mean;
-        let (_, axes) = centred.t().dot(&centred).eigh()?.sort_eig_desc();
-        Ok(Self { mean, axes: axes.slice(s![.., ..components]).to_owned() })
+    /// # Panics
+    /// Without events.
+    pub(crate) fn fit(events: &Array2<f32>, components: usize) -> Option<Self> {
+        if events.ncols() > MOST_FEATURES || !events.iter().all(|value| value.is_finite()) {
+            return None;
+        }
+        let mut centred = events.mapv(f64::from);
+        let mean = centred.mean_axis(Axis(0)).expect("there are events");
+        centred -= &mean;
+        let (_, axes) = centred.t().dot(&centred).eigh().expect("a square matrix").sort_eig_desc();
+        Some(Self { mean, axes: axes.slice(s![.., ..components]).to_owned() })
     }
 
     /// Places of events in the space of the components, `[events, components]`.
@@ -71,6 +78,9 @@ mod tests {
             let cosine = along.dot(&of_axis) / (along.dot(&along) * of_axis.dot(&of_axis)).sqrt();
             assert!(cosine.abs() > 0.99, "component {component}: {cosine}");
         }
+        let mut broken = events.clone();
+        broken[[3, 4]] = f32::NAN;
+        assert!(PrincipalComponents::fit(&broken, 2).is_none());
         let error = components.reconstruction_error(&events) * 784.0;
         assert!((error / (195.0 * 0.01) - 1.0).abs() < 0.03, "error {error}");
     }

@@ -248,12 +248,18 @@ fn first_difference(
     old: Option<&toml::Value>,
     new: Option<&toml::Value>,
 ) -> Option<(String, [Option<toml::Value>; 2])> {
-    if let (Some(toml::Value::Table(old)), Some(toml::Value::Table(new))) = (old, new) {
-        let path = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
-        let mut names = old.keys().chain(new.keys());
-        return names.find_map(|name| first_difference(&path(name), old.get(name), new.get(name)));
+    match (old, new) {
+        (Some(toml::Value::Table(old)), Some(toml::Value::Table(new))) => {
+            let path = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+            let mut names = old.keys().chain(new.keys());
+            names.find_map(|name| first_difference(&path(name), old.get(name), new.get(name)))
+        }
+        (Some(toml::Value::Array(old)), Some(toml::Value::Array(new))) if old.len() == new.len() => {
+            let mut pairs = old.iter().zip(new).enumerate();
+            pairs.find_map(|(i, (old, new))| first_difference(&format!("{key}[{i}]"), Some(old), Some(new)))
+        }
+        _ => (old != new).then(|| (key.to_owned(), [old.cloned(), new.cloned()])),
     }
-    (old != new).then(|| (key.to_owned(), [old.cloned(), new.cloned()]))
 }
 
 fn shown(value: &Option<toml::Value>) -> String {

@@ -110,14 +110,15 @@ fn resuming_with_another_configuration_names_the_key_that_differs() {
     let run = text(toy.run());
     succeed(&["prepare", &toy.config(), "--out", &run]);
     for (change, difference) in [
-        ("model.width=17", "model.width is "),
-        ("training.epochs=3", "training.epochs is "),
-        ("data.select='x > 0'", "data.select is not set"),
+        ("model.width=17", format!("model.width is 16 in {run}, 17 now")),
+        ("training.epochs=3", format!("training.epochs is 2 in {run}, 3 now")),
+        ("data.select='dx > 0'", format!("data.select is not set in {run}, \"dx > 0\" now")),
+        ("data.files=['b.parquet']", "data.files[0] is ".into()),
     ] {
         refuse(
             toy.folder(),
             &["run", &toy.config(), "--out", &run, "--resume", "--set", change],
-            &[difference, "resume with the same configuration"],
+            &[&difference, "resume with the same configuration"],
         );
     }
     refuse(toy.folder(), &["run", &toy.config(), "--out", &run, "--resume", "--seed", "5"], &["seed"]);

@@ -90,7 +90,9 @@ fn what_is_not_one_whole_sample_is_not_merged() {
     let names = parts.shards(4);
     let folder = parts.folder.path();
     let onto_itself = [&parts.merge(&names, &names[0])[..], &["--overwrite".into()]].concat();
+    let before = parts.bytes(&names[0]);
     refuse(folder, &onto_itself, &["part1.parquet is one of the parts", "--output"]);
+    assert!(parts.bytes(&names[0]) == before, "the part has changed");
     let refuse = |names: &[String], expected: &[&str]| {
         refuse(folder, &parts.merge(names, "merged.parquet"), expected);
     };

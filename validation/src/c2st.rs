@@ -2,7 +2,7 @@
 //!
 //! A classifier learns to tell candidate from reference events on one part of them and is scored on another. The
 //! area under its ROC curve is 0.5 if it finds no difference. Equal numbers of both classes are drawn, split 57/9/34
-//! into training, validation and test, and standardised with the training part. Area, error and curve are means over
+//! into training, validation and test, and standardised with the training part; what the larger class has beyond is given weights alone. Area, error and curve are means over
 //! repetitions with other initialisations, in which the parts move on through the events, so that three repetitions test
 //! every event once; the floor is the same protocol on disjoint halves of the reference.
 //!
@@ -210,15 +210,11 @@ pub fn c2st(
     let protocol = Protocol { view, classifier, options };
     let mut rng = random::stream(seed, &format!("validation/c2st/{view}"), 0);
     let truth = permutation(reference.nrows(), &mut rng);
-    // Candidate i was often generated for the conditions of reference i modulo their number. Twins go to the same part: one
-    // in training labelled as reference would point away from one in the test.
-    let twins = candidate.nrows().is_multiple_of(reference.nrows());
-    let fake = if twins {
-        let rounds = (0..candidate.nrows()).step_by(reference.nrows());
-        rounds.flat_map(|first| truth.iter().map(move |row| first + row)).collect()
-    } else {
-        permutation(candidate.nrows(), &mut rng)
-    };
+    // Candidate i was often generated for the conditions of reference i modulo their number. Such twins go to the same part:
+    // one in training labelled as reference would point away from one in the test. Of several rounds each reference draws
+    // its twin; where the numbers do not fit, this would favour some candidates, and chance decides.
+    let fake = permutation(candidate.nrows(), &mut rng);
+    let fake = if fake.len().is_multiple_of(truth.len()) { twins_first(&truth, fake) } else { fake };
     let truth = Rows { matrix: reference.view(), rows: &truth };
     let fake = Rows { matrix: candidate.view(), rows: &fake };
     let halves = truth.halves();
@@ -262,6 +258,21 @@ pub fn c2st(
     Ok(C2st { metrics, weights })
 }
 
+/// Candidates in an order that begins with one twin of every reference, the first that comes, in the order of the references.
+fn twins_first(references: &[usize], candidates: Vec<usize>) -> Vec<usize> {
+    let mut place = vec![0; references.len()];
+    references.iter().enumerate().for_each(|(i, &row)| place[row] = i);
+    let mut twins = vec![None; references.len()];
+    let mut rest = Vec::new();
+    for row in candidates {
+        match &mut twins[place[row % references.len()]] {
+            twin @ None => *twin = Some(row),
+            Some(_) => rest.push(row),
+        }
+    }
+    twins.into_iter().flatten().chain(rest).collect()
+}
+
 fn permutation(n: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut rows: Vec<usize> = (0..n).collect();
     rows.shuffle(rng);
@@ -282,4 +293,23 @@ fn mean_curve(runs: &[Repetition]) -> Vec<[f64; 2]> {
     let height =
         |i: usize| runs.iter().map(|run| run.true_positive_rates[i]).sum::<f64>() / runs.len() as f64;
     (0..ROC_POINTS).map(|i| [i as f64 / (ROC_POINTS - 1) as f64, height(i)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_begin_with_a_twin_of_every_reference() {
+        let mut rng = random::stream(1, "test/twins", 0);
+        let (references, candidates) = (permutation(100, &mut rng), permutation(300, &mut rng));
+        let ordered = twins_first(&references, candidates);
+        assert!(ordered.iter().zip(&references).all(|(candidate, reference)| candidate % 100 == *reference));
+        // Of each of the three rounds about a third.
+        let of_round = |round: usize| ordered[..100].iter().filter(|row| *row / 100 == round).count();
+        assert!((0..3).all(|round| (15..55).contains(&of_round(round))), "{ordered:?}");
+        let mut all = ordered;
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..300));
+    }
 }

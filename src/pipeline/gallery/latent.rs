@@ -194,7 +194,7 @@ impl Gallery<'_> {
             0 | 1 => return Ok(None),
             2 => (latents, ["z₁", "z₂"], String::new()),
             width => {
-                let Ok(plane) = PrincipalComponents::fit(&latents, 2) else { return Ok(None) };
+                let Some(plane) = PrincipalComponents::fit(&latents, 2) else { return Ok(None) };
                 let points = plane.project(&latents);
                 let axes = ["First principal component", "Second principal component"];
                 (
