@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand.
 //!
-//! Exit codes: 0 success, 1 a validation gate failed, 2 an error, 75 stopped by the batch system, to be started again. Results go to standard output, messages and progress
-//! to standard error.
+//! Exit codes: 0 success, 1 a validation gate failed, 2 an error, 75 stopped by the batch system, to be started again.
+//! Results go to standard output, messages and progress to standard error.
 
 mod bench;
 mod classify;

@@ -1,11 +1,12 @@
 //! Denoising diffusion (Ho, Jain, Abbeel 2020, arXiv:2006.11239) with the cosine schedule (Nichol & Dhariwal 2021,
 //! arXiv:2102.09672) and the deterministic sampler DDIM (Song, Meng, Ermon 2020, arXiv:2010.02502).
 //!
-//! Data x are noised to x_t = α_t·x + σ_t·ε with α_t = cos(φ_t)/cos(φ_0), φ_t = π/2·(t + s)/(1 + s), s = 0.008, t in \[0,
-//! 1\], and α² + σ² = 1. The network F(x_t, t; c) gives the velocity α_t·ε − σ_t·x, from which the noise ε̂ = σ_t·x_t + α_t·F and
-//! the data x̂ = α_t·x_t − σ_t·F follow, well-conditioned at all times (Salimans & Ho 2022, arXiv:2202.00512), or x̂ itself, with
-//! ε̂ = (x_t − α_t·x̂)/σ_t, which generation does not need at t = 0. The loss is the mean square error per target dimension of the noise, E‖ε̂ − ε‖², of the velocity or of the data (see
-//! [`Prediction`]). Generation walks from t = 1 to 0 in N steps, each to x′ = α′·x̂ + σ′·ε̂.
+//! Data x are noised to x_t = α_t·x + σ_t·ε with α_t = cos(φ_t)/cos(φ_0), φ_t = π/2·(t + s)/(1 + s), s = 0.008, t in
+//! \[0, 1\], and α² + σ² = 1. The network F(x_t, t; c) gives the velocity α_t·ε − σ_t·x, from which the noise
+//! ε̂ = σ_t·x_t + α_t·F and the data x̂ = α_t·x_t − σ_t·F follow, well-conditioned at all times (Salimans & Ho 2022,
+//! arXiv:2202.00512), or x̂ itself, with ε̂ = (x_t − α_t·x̂)/σ_t, which generation does not need at t = 0. The loss is the
+//! mean square error per target dimension of the noise, E‖ε̂ − ε‖², of the velocity or of the data (see [`Prediction`]).
+//! Generation walks from t = 1 to 0 in N steps, each to x′ = α′·x̂ + σ′·ε̂.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

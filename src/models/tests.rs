@@ -185,40 +185,45 @@ fn expected_data_lead_to_a_known_density() {
     check("diffusion of expected data", &model, 0.3);
 }
 
-/// Of the same network and one event at a time t: the loss of the noise is that of the velocity times the square of α, cos(π/2·t)
-/// but for an offset in diffusion, t in flow matching.
+/// Root of the loss of the noise over that of the velocity, both of the same network, event and time.
+fn noise_over_velocity<M: Surrogate>(event: &Batch, seed: u64, init: impl Fn(Prediction) -> M) -> f32 {
+    let [noise, velocity] = [Prediction::Noise, Prediction::Velocity].map(|prediction| {
+        let step = Step { number: 0, epoch: 1 };
+        let loss = init(prediction).loss(event, step, &mut random::stream(seed, "test/loss", 0));
+        loss.value.into_scalar::<f32>()
+    });
+    (noise / velocity).sqrt()
+}
+
+/// At a time t the loss of the noise is that of the velocity times the square of α: cos(π/2·t) but for an offset in
+/// diffusion, t in flow matching.
 #[test]
 fn the_loss_of_the_noise_counts_times_by_the_signal() {
     let device = Device::flex();
-    let losses = |loss: &dyn Fn(Prediction, &mut ChaCha8Rng) -> Loss, seed: u64| {
-        [Prediction::Noise, Prediction::Velocity].map(|prediction| {
-            loss(prediction, &mut random::stream(seed, "test/loss", 0)).value.into_scalar::<f32>()
-        })
-    };
     for seed in 0..5 {
         let event = batch(1, &device, &mut random::stream(seed, "test/event", 0));
-        let step = Step { number: 0, epoch: 1 };
-        let diffusion = |prediction, rng: &mut ChaCha8Rng| {
-            let config =
-                DiffusionConfig { network: network(16, 1), prediction, ..DiffusionConfig::default() };
-            config.init(SPACE, &device, &mut init_rng()).loss(&event, step, rng)
-        };
-        let [noise, velocity] = losses(&diffusion, seed);
-        let mut rng = random::stream(seed, "test/loss", 0);
-        let time = spread_times(&event, &mut rng).into_scalar::<f32>();
-        let signal = (std::f32::consts::FRAC_PI_2 * time).cos();
-        assert!(((noise / velocity).sqrt() - signal).abs() < 0.02, "t = {time}: {noise} of {velocity}");
+        let stream = || random::stream(seed, "test/loss", 0);
 
-        let flow_matching = |prediction, rng: &mut ChaCha8Rng| {
-            let config =
-                FlowMatchingConfig { network: network(16, 1), prediction, ..FlowMatchingConfig::default() };
-            config.init(SPACE, &device, &mut init_rng()).loss(&event, step, rng)
-        };
-        let [noise, velocity] = losses(&flow_matching, seed);
-        let mut rng = random::stream(seed, "test/loss", 0);
+        let time = spread_times(&event, &mut stream()).into_scalar::<f32>();
+        let ratio = noise_over_velocity(&event, seed, |prediction| {
+            DiffusionConfig { network: network(16, 1), prediction, ..DiffusionConfig::default() }.init(
+                SPACE,
+                &device,
+                &mut init_rng(),
+            )
+        });
+        let signal = (std::f32::consts::FRAC_PI_2 * time).cos();
+        assert!((ratio - signal).abs() < 0.02, "diffusion at t = {time}: {ratio}, not {signal}");
+
+        let mut rng = stream();
         event.normal_noise(SPACE.targets, &mut rng);
         let time = spread_times(&event, &mut rng).into_scalar::<f32>();
-        assert!(((noise / velocity).sqrt() - time).abs() < 1e-3, "t = {time}: {noise} of {velocity}");
+        let ratio =
+            noise_over_velocity(&event, seed, |prediction| {
+                FlowMatchingConfig { network: network(16, 1), prediction, ..FlowMatchingConfig::default() }
+                    .init(SPACE, &device, &mut init_rng())
+            });
+        assert!((ratio - time).abs() < 1e-3, "flow matching at t = {time}: {ratio}");
     }
 }
 

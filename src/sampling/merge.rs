@@ -94,7 +94,8 @@ pub struct MergeSummary {
 /// copied without decoding them; every file is compared with the hash in its manifest before.
 ///
 /// # Errors
-/// If parts are missing, overlap, belong to different samples or were changed, `out` is one of them, or a file cannot be read or written.
+/// If parts are missing, overlap, belong to different samples or were changed, `out` is one of them, or a file cannot be
+/// read or written.
 pub fn merge<S: AsRef<str>>(
     patterns: &[S],
     out: &Path,

@@ -2,12 +2,13 @@
 //!
 //! A classifier learns to tell candidate from reference events on one part of them and is scored on another. The
 //! area under its ROC curve is 0.5 if it finds no difference. Equal numbers of both classes are drawn, split 57/9/34
-//! into training, validation and test, and standardised with the training part; what the larger class has beyond is given weights alone. Area, error and curve are means over
-//! repetitions with other initialisations, in which the parts move on through the events, so that three repetitions test
-//! every event once; the floor is the same protocol on disjoint halves of the reference.
+//! into training, validation and test, and standardised with the training part; what the larger class has beyond is given
+//! weights alone. Area, error and curve are means over repetitions with other initialisations, in which the parts move on
+//! through the events, so that three repetitions test every event once; the floor is the same protocol on disjoint halves
+//! of the reference.
 //!
-//! Scores are calibrated on the validation part to the probability D that an event is a candidate ([`isotonic`], as in the CaloChallenge,
-//! arXiv:2410.21611). Their cross-entropy on the test part gives 1 + ⟨log₂ D(label)⟩, which is the Jensen–Shannon divergence of
+//! Scores are calibrated on the validation part to the probability D that an event is a candidate ([`isotonic`], as in the
+//! CaloChallenge, arXiv:2410.21611). Their cross-entropy on the test part gives 1 + ⟨log₂ D(label)⟩, which is the Jensen–Shannon divergence of
 //! the samples in bits if the classifier is the best there is, and less otherwise. The weight (1 − D)/D of an event, D from repetitions
 //! that were not trained on it, makes candidates look like the reference, as far as the classifier sees.
 
@@ -258,19 +259,18 @@ pub fn c2st(
     Ok(C2st { metrics, weights })
 }
 
-/// Candidates in an order that begins with one twin of every reference, the first that comes, in the order of the references.
+/// Candidates in an order that begins with one twin of every reference, the first that comes, in the order of the
+/// references.
 fn twins_first(references: &[usize], candidates: Vec<usize>) -> Vec<usize> {
-    let mut place = vec![0; references.len()];
-    references.iter().enumerate().for_each(|(i, &row)| place[row] = i);
     let mut twins = vec![None; references.len()];
     let mut rest = Vec::new();
     for row in candidates {
-        match &mut twins[place[row % references.len()]] {
+        match &mut twins[row % references.len()] {
             twin @ None => *twin = Some(row),
             Some(_) => rest.push(row),
         }
     }
-    twins.into_iter().flatten().chain(rest).collect()
+    references.iter().filter_map(|&row| twins[row]).chain(rest).collect()
 }
 
 fn permutation(n: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
