@@ -14,6 +14,7 @@ mod optimizer;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod validation;
 mod watch;
 pub mod workers;
 
@@ -23,7 +24,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, s};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Deserializer, Serialize};
 use simile_data::random;
@@ -35,13 +36,13 @@ pub use schedule::ScheduleKind;
 
 use crate::Warn;
 use crate::kernels;
-use crate::models::{Batch, Judge, Loss, Place, Step, Surrogate, Turn};
+use crate::models::{Batch, Loss, Place, Step, Surrogate, Turn};
 use crate::nn::parameters::{self, Parameters};
 use checkpoint::{Checkpoint, PartialEpoch, Progress};
 use error::not_finite;
 use events::words;
 pub use optimizer::Optimizer;
-use watch::{DIVERSITY, GENERATOR_GRADIENT, GRADIENT, LOSS};
+use watch::{GENERATOR_GRADIENT, GRADIENT, LOSS};
 use workers::Workers;
 
 /// What one epoch gave.
@@ -336,97 +337,6 @@ impl<'a, M: Surrogate> Training<'a, M> {
         self.optimizer.averaged(self.model())
     }
 
-    /// Adds the figure by which epochs are compared, with the given weights.
-    fn judge(
-        &mut self,
-        record: &mut EpochRecord,
-        weights: &Parameters,
-        observer: &dyn Observer,
-    ) -> Result<(), TrainingError> {
-        if self.setup.validation.is_empty() {
-            return Ok(());
-        }
-        let model = parameters::load(self.model().valid(), weights.clone())?;
-        record.validation_loss = Some(match M::JUDGE {
-            Judge::Loss => self.validation_loss(record.epoch, &model, observer)?,
-            Judge::Distance => {
-                let judge::Verdict { distance, diversity } = self.validation_distance(&model, observer)?;
-                record.figures.insert(DIVERSITY.into(), diversity);
-                // What is decided by it has to be decided everywhere in the same way.
-                self.setup.workers.of_first(distance)
-            }
-        });
-        Ok(())
-    }
-
-    fn validation_distance(
-        &mut self,
-        model: &M,
-        observer: &dyn Observer,
-    ) -> Result<judge::Verdict, TrainingError> {
-        let seed = self.setup.seed;
-        let device = self.device.clone().inner();
-        let mut rng = random::stream(seed, "validation/sample", 0);
-        let (mut real, mut condition, mut generated) = (Vec::new(), Vec::new(), Vec::new());
-        let mut weight: Option<Vec<f32>> = None;
-        let mut events = 0;
-        for batch in self.setup.validation.in_order(seed, self.setup.config.batch_size) {
-            let batch = batch?;
-            self.pause(self.setup.workers.any(observer.interrupted()))?;
-            events += batch.rows.len();
-            generated.push(matrix(model.sample(tensor(&batch.condition, &device), &mut rng)));
-            if let Some(of_batch) = &batch.weight {
-                weight.get_or_insert_default().extend(of_batch);
-            }
-            real.push(batch.target);
-            condition.push(batch.condition);
-            if events >= JUDGED_EVENTS {
-                break;
-            }
-        }
-        let join = |parts: &[Array2<f32>]| {
-            let views: Vec<_> = parts.iter().map(Array2::view).collect();
-            ndarray::concatenate(Axis(0), &views).expect("batches have the same columns")
-        };
-        let [real, condition, generated] = [real, condition, generated].map(|parts| join(&parts));
-        Ok(judge::compare(&condition, [&real, &generated], weight.as_deref(), seed))
-    }
-
-    fn validation_loss(
-        &mut self,
-        epoch: usize,
-        model: &M,
-        observer: &dyn Observer,
-    ) -> Result<f64, TrainingError> {
-        let source = self.setup.validation;
-        let device = self.device.clone().inner();
-        let mut noise = random::stream(self.setup.seed, "validation/loss", 0);
-        // Schedules of the loss are at their end, so that all epochs are judged alike.
-        let step = Step { number: self.optimizer.steps, epoch: usize::MAX };
-        let (mut sum, mut events) = (0.0, 0);
-        for batch in source.in_order(self.setup.seed, self.setup.config.batch_size) {
-            let batch = batch?;
-            self.pause(self.setup.workers.any(observer.interrupted()))?;
-            let (rows, part) = self.setup.workers.share(batch.rows.len());
-            let loss = model.loss(&to_tensors(&batch, rows, &device), step, &mut noise).scaled(part);
-            let mut value = [scalar(&loss.value)];
-            self.setup.workers.sum(&mut value);
-            let [value] = value;
-            if !value.is_finite() {
-                return Err(not_finite("the validation loss", epoch, &batch, source.preprocessing()));
-            }
-            sum += value * batch.rows.len() as f64;
-            events += batch.rows.len();
-        }
-        Ok(sum / events as f64)
-    }
-
-    /// Without validation events the last epoch is the best.
-    fn is_best(&self, record: &EpochRecord) -> bool {
-        let Some(loss) = record.validation_loss else { return true };
-        self.progress.history.iter().filter_map(|r| r.validation_loss).all(|earlier| loss < earlier)
-    }
-
     /// The best weights with the latent density fitted, where the model has one.
     fn fit_latent(&mut self) -> Result<(Parameters, BTreeMap<String, f64>), TrainingError> {
         let best = std::mem::take(&mut self.best);
@@ -474,9 +384,6 @@ fn record(epoch: usize, partial: PartialEpoch) -> EpochRecord {
         seconds: partial.seconds,
     }
 }
-
-/// Validation events that are compared with generated ones after an epoch: enough for distances good to a per cent.
-const JUDGED_EVENTS: usize = 10_000;
 
 /// Events that a latent density is fitted on: enough for the covariances of some tens of components.
 const FITTED_EVENTS: usize = 10_000;

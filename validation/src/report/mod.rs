@@ -1,5 +1,6 @@
 //! `report.html`: verdict, key figures, tables and figures of one run in one file that needs no network.
 
+mod cards;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -88,7 +89,7 @@ fn render(
         subtitle => report.subtitle,
         verdict => view::verdict(metrics),
         gates => view::gates(metrics),
-        cards => view::cards(metrics),
+        cards => cards::cards(metrics),
         reference => view::sample(&metrics.reference),
         candidate => view::sample(&metrics.candidate),
         rows => view::rows(metrics, figures),
