@@ -1,6 +1,8 @@
 //! `simile validate`: the events of a run again, or any two files.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -203,5 +205,16 @@ fn choose_columns(config: &mut ValidationConfig, samples: [&Dataset; 2]) -> anyh
         );
     }
     config.columns = common.into_iter().map(|(name, _)| name).collect();
-    Ok(format!("comparing all common columns: {} (--columns chooses)", config.columns.join(", ")))
+    let mut message =
+        format!("comparing all common columns: {} (--columns chooses)", config.columns.join(", "));
+    let is_known = |name: &String| {
+        config.columns.contains(name) || config.conditions.contains(name) || roles.contains(&Some(name))
+    };
+    let names = samples.iter().flat_map(|sample| sample.schema().fields()).map(|field| field.name());
+    let left_out: BTreeSet<&str> = names.filter(|name| !is_known(name)).map(String::as_str).collect();
+    if !left_out.is_empty() {
+        let names = left_out.into_iter().collect::<Vec<_>>().join(", ");
+        write!(message, "; left out, being in one sample alone or not numbers of one width: {names}")?;
+    }
+    Ok(message)
 }

@@ -127,6 +127,15 @@ fn what_both_have_is_compared_unless_columns_are_named() {
     assert!(["dx", "dy"].iter().all(|name| names.contains(&name.to_string())), "{names:?}");
 
     let pair = Pair::new(0.0);
+    let values: ArrayRef = Arc::new(Float32Array::from_iter_values((0..800).map(|i| 0.01 * i as f32)));
+    write(Path::new(&pair.path("candidate.parquet")), vec![("dx", values.clone()), ("extra", values)]);
+    let ended = succeed(&pair.arguments("candidate.parquet", &["--no-classifier"]));
+    let [_, left_out] = ended.stderr.split("left out").collect::<Vec<_>>()[..] else {
+        panic!("{}", ended.stderr)
+    };
+    assert!(left_out.contains("dy") && left_out.contains("extra") && !left_out.contains("dx"), "{left_out}");
+
+    let pair = Pair::new(0.0);
     for (name, seed) in [("reference.parquet", 1), ("candidate.parquet", 2)] {
         Showers::new(500, seed).write(Path::new(&pair.path(name)));
     }
