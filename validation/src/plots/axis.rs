@@ -129,7 +129,8 @@ impl Axis {
             decades if decades < 3.0 => &[1, 3],
             _ => &[1],
         };
-        let label = if multiples.len() > 1 { short_log_label } else { log_label };
+        let is_short = multiples.len() > 1 && self.low >= 1e-3 && self.high < 1e6;
+        let label = if is_short { plain_label } else { log_label };
         let major = range
             .clone()
             .flat_map(|power| multiples.iter().map(move |multiple| (power, *multiple)))
@@ -171,13 +172,10 @@ fn log_label(multiple: i32, power: i32) -> String {
     }
 }
 
-/// Written out where that is short: ranges of few decades read more easily so.
-fn short_log_label(multiple: i32, power: i32) -> String {
-    match power {
-        -3..0 => format!("{:.*}", -power as usize, f64::from(multiple) * 10f64.powi(power)),
-        0..5 => (multiple * 10i32.pow(power as u32)).to_string(),
-        _ => log_label(multiple, power),
-    }
+/// Written out: ranges of few decades read more easily so where the numbers are short.
+fn plain_label(multiple: i32, power: i32) -> String {
+    let decimals = (-power).max(0) as usize;
+    format!("{:.decimals$}", f64::from(multiple) * 10f64.powi(power))
 }
 
 /// A true minus sign, as wide as the plus.
@@ -224,6 +222,10 @@ mod tests {
         assert_eq!(labels(&Axis::log(1e-2, 1e3), 6), ["10⁻²", "10⁻¹", "1", "10", "10²", "10³"]);
         assert_eq!(labels(&Axis::log(500.0, 30_000.0), 6), ["500", "1000", "2000", "5000", "10000", "20000"]);
         assert_eq!(labels(&Axis::log(0.1, 90.0), 6), ["0.1", "0.3", "1", "3", "10", "30"]);
+        assert_eq!(
+            labels(&Axis::log(250.0, 150_000.0), 6),
+            ["300", "1000", "3000", "10000", "30000", "100000"]
+        );
         assert_eq!(labels(&Axis::log(2e5, 2e6), 6), ["2×10⁵", "5×10⁵", "10⁶", "2×10⁶"]);
         assert_eq!(labels(&Axis::log(1e-9, 1e9), 6).len(), 9);
     }

@@ -20,8 +20,10 @@ pub(crate) type Area = [f64; 4];
 /// Height of capitals above and descenders below the baseline, in ems.
 const ASCENT: f64 = 0.78;
 const DESCENT: f64 = 0.24;
-/// Distance of a name from its mark and from the frame.
+/// Distance of a name from its mark.
 const GAP: f64 = 6.0;
+/// Distance of a name from the frame, whose ticks point inwards.
+const MARGIN: f64 = 13.0;
 /// Distance between the rings round a mark in which there may be room.
 const RING: f64 = 18.0;
 const RINGS: u32 = 24;
@@ -69,10 +71,10 @@ fn area(label: &Label, (right, down): Point, distance: f64) -> Area {
 }
 
 fn inside(area: &Area, frame: &Area) -> bool {
-    area[0] >= frame[0] + GAP
-        && area[1] >= frame[1] + GAP
-        && area[2] <= frame[2] - GAP
-        && area[3] <= frame[3] - GAP
+    area[0] >= frame[0] + MARGIN
+        && area[1] >= frame[1] + MARGIN
+        && area[2] <= frame[2] - MARGIN
+        && area[3] <= frame[3] - MARGIN
 }
 
 fn overlap(a: &Area, b: &Area) -> bool {
