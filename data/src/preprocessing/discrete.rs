@@ -10,9 +10,16 @@ use super::transform::{Transform, all_finite, check};
 /// More categories than any particle or process label has; beyond, a column is continuous.
 const MAX_CATEGORIES: usize = 256;
 
-/// Noise keeps this part of a grid cell away from its ends, so that rounding in single precision does not
-/// carry a value into the next cell.
-const CELL_MARGIN: f64 = 1.0 / 1024.0;
+/// How far noise stays from the ends of a cell, as a part of the largest value: some roundings in single precision, which
+/// must not carry a value into the next cell.
+const MARGIN: f64 = 1.0 / (1 << 22) as f64;
+/// Largest margin as a part of a cell, for values so large that single precision has no room for noise.
+const MAX_MARGIN: f32 = 0.25;
+
+/// Margin of fitted steps that do not say.
+fn default_margin() -> f32 {
+    1.0 / 1024.0
+}
 
 /// How far from the grid, in units of its width, a value may be through rounding.
 const GRID_TOLERANCE: f64 = 1e-3;
@@ -70,12 +77,15 @@ impl Transform for OneHot {
     }
 }
 
-/// x → x + width · U(0, 1) for x = offset + k · width.
+/// x → x + width · U(m, 1 − m) for x = offset + k · width, with a margin m for rounding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Dequantize {
     width: f32,
     offset: f32,
+    /// The part of a cell that noise leaves out on either side.
+    #[serde(default = "default_margin")]
+    margin: f32,
 }
 
 impl Dequantize {
@@ -86,26 +96,31 @@ impl Dequantize {
         let first = x.first().copied().unwrap_or(0.0);
         let remainder = first - (first / width).round() * width;
         let offset = if remainder.abs() > GRID_TOLERANCE * width { remainder } else { 0.0 };
-        Ok(Self { width: width as f32, offset: offset as f32 })
+        let largest = x.iter().fold(width, |largest, value| value.abs().max(largest));
+        let margin = ((MARGIN * largest / width) as f32).min(MAX_MARGIN);
+        Ok(Self { width: width as f32, offset: offset as f32, margin })
     }
 }
 
 impl Transform for Dequantize {
     fn output_width(&self, input: usize) -> Option<usize> {
-        (self.width.is_normal() && self.width > 0.0 && self.offset.is_finite()).then_some(input)
+        let usable = self.width.is_normal()
+            && self.width > 0.0
+            && self.offset.is_finite()
+            && (0.0..=MAX_MARGIN).contains(&self.margin);
+        usable.then_some(input)
     }
 
     fn forward(&self, mut x: Array2<f64>, rng: &mut dyn RngCore) -> Result<Array2<f64>, Fault> {
         let (width, offset) = (f64::from(self.width), f64::from(self.offset));
+        let margin = f64::from(self.margin);
         let cell = |value: f64| (value - offset) / width;
         check(
             &x,
             |value| (cell(value) - cell(value).round()).abs() <= GRID_TOLERANCE,
             |value| ValueError::OffGrid { value, width, offset },
         )?;
-        x.mapv_inplace(|value| {
-            offset + width * (cell(value).round() + rng.gen_range(CELL_MARGIN..1.0 - CELL_MARGIN))
-        });
+        x.mapv_inplace(|value| offset + width * (cell(value).round() + rng.gen_range(margin..1.0 - margin)));
         Ok(x)
     }
 
@@ -118,7 +133,7 @@ impl Transform for Dequantize {
     /// P(cell) ≥ ∫ p dz over the part of the cell that noise reaches = its width times the mean of p there, and the log of a
     /// mean is no less than the mean of the log (Theis, van den Oord, Bethge 2016, arXiv:1511.01844).
     fn log_det(&self, x: &Array2<f64>, _: &Array2<f64>) -> Option<Array1<f64>> {
-        let reached = f64::from(self.width) * (1.0 - 2.0 * CELL_MARGIN);
+        let reached = f64::from(self.width) * (1.0 - 2.0 * f64::from(self.margin));
         Some(Array1::from_elem(x.nrows(), x.ncols() as f64 * reached.ln()))
     }
 }
