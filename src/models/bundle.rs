@@ -21,7 +21,7 @@ use crate::nn::parameters::{self, ParameterError, Parameters};
 use crate::tensors::{self, TensorFileError};
 
 /// Version of the layout of a bundle.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 const MANIFEST: &str = "manifest.json";
 const WEIGHTS: &str = "weights.safetensors";

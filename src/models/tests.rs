@@ -126,30 +126,29 @@ fn an_autoregressive_flow_recovers_a_known_density() {
     }
 }
 
-/// Parameters of feature i change with the features before it and with the condition alone.
+/// Parameters of feature i change with the condition and with features before it alone: with all where there are as many
+/// units as features, else with those that its unit of the largest degree sees.
 #[test]
 fn an_autoregressive_network_is_autoregressive() {
     let device = Device::flex().autodiff();
-    let config = crate::nn::MadeConfig {
-        features: 4,
-        condition: 2,
-        parameters: 3,
-        width: 9,
-        hidden: 2,
-        output_gain: 1.0,
-    };
-    let made = config.init(&device, &mut init_rng());
-    let mut rng = random::stream(9, "test/made", 0);
-    let [x, c] = [4, 2].map(|width| normal_noise(50, width, &device, &mut rng).require_grad());
-    for i in 0..4 {
-        let parameters = made.forward(x.clone(), c.clone()).narrow(1, 3 * i, 3);
-        let gradients = parameters.sum().backward();
-        let size =
-            |t: &Tensor<2>| matrix(t.grad(&gradients).unwrap()).map(|g| g.abs()).sum_axis(ndarray::Axis(0));
-        let seen: Vec<bool> = size(&x).iter().map(|&size| size > 0.0).collect();
-        let expected: Vec<bool> = (0..4).map(|j| j < i).collect();
-        assert_eq!(seen, expected, "feature {i}");
-        assert!(size(&c).iter().all(|&size| size > 0.0), "feature {i} does not see the condition");
+    for (features, width, hidden, degrees) in [(4, 9, 2, vec![0, 1, 2, 3]), (8, 4, 1, vec![0, 2, 4, 6])] {
+        let config =
+            crate::nn::MadeConfig { features, condition: 2, parameters: 3, width, hidden, output_gain: 1.0 };
+        let made = config.init(&device, &mut init_rng());
+        let mut rng = random::stream(9, "test/made", 0);
+        let [x, c] = [features, 2].map(|width| normal_noise(200, width, &device, &mut rng).require_grad());
+        for i in 0..features {
+            let parameters = made.forward(x.clone(), c.clone()).narrow(1, 3 * i, 3);
+            let gradients = parameters.sum().backward();
+            let size = |t: &Tensor<2>| {
+                matrix(t.grad(&gradients).unwrap()).map(|g| g.abs()).sum_axis(ndarray::Axis(0))
+            };
+            let seen: Vec<bool> = size(&x).iter().map(|&size| size > 0.0).collect();
+            let degree = degrees.iter().filter(|&&degree| degree <= i).max().unwrap();
+            let expected: Vec<bool> = (0..features).map(|j| j < *degree).collect();
+            assert_eq!(seen, expected, "feature {i} of {features}");
+            assert!(size(&c).iter().all(|&size| size > 0.0), "feature {i} does not see the condition");
+        }
     }
 }
 

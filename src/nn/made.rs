@@ -2,7 +2,7 @@
 //! features before i and on the condition.
 //!
 //! Every hidden unit has a degree d and sees features j < d; unit k of a layer has degree k mod D, D the number of
-//! features. A weight between hidden units of degrees d → d′ is kept where d ≤ d′, one from degree d to an output of
+//! features, or, of a layer with W < D units, k·D/W rounded down. A weight between hidden units of degrees d → d′ is kept where d ≤ d′, one from degree d to an output of
 //! feature i where d ≤ i. The others are multiplied by zero.
 
 use burn::module::Module;
@@ -59,7 +59,10 @@ impl MadeConfig {
 
     /// 1 for weights that are kept and for biases, 0 for others.
     fn mask(&self) -> Vec<f32> {
-        let hidden_degree = |unit: usize| unit % self.features;
+        let hidden_degree = |unit: usize| match self.width < self.features {
+            true => unit * self.features / self.width,
+            false => unit % self.features,
+        };
         let mut mask = Vec::with_capacity(self.shape().parameters());
         for (i, (inputs, outputs)) in self.shape().layers().enumerate() {
             let keeps = |to: usize, from: usize| match i {

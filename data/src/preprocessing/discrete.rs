@@ -16,11 +16,6 @@ const MARGIN: f64 = 1.0 / (1 << 22) as f64;
 /// Largest margin as a part of a cell, for values so large that single precision has no room for noise.
 const MAX_MARGIN: f32 = 0.25;
 
-/// Margin of fitted steps that do not say.
-fn default_margin() -> f32 {
-    1.0 / 1024.0
-}
-
 /// How far from the grid, in units of its width, a value may be through rounding.
 const GRID_TOLERANCE: f64 = 1e-3;
 
@@ -84,7 +79,6 @@ pub(super) struct Dequantize {
     width: f32,
     offset: f32,
     /// The part of a cell that noise leaves out on either side.
-    #[serde(default = "default_margin")]
     margin: f32,
 }
 
