@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use linfa_clustering::GaussianMixtureModel;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, Axis, concatenate, s};
 use rand_chacha::ChaCha8Rng;
 use statrs::function::erf::erfc;
 
@@ -65,9 +65,11 @@ impl LatentMixture {
     /// `[events, conditions + latents]`.
     pub(super) fn fit(self, train: &Array2<f32>, held_out: &Array2<f32>, rng: &ChaCha8Rng) -> Self {
         let components = self.weights.dims()[0];
-        let train = DatasetBase::from(train.mapv(f64::from));
+        let train = train.mapv(f64::from);
+        let single = self.single(&train);
+        let train = DatasetBase::from(train);
         let counts =
-            std::iter::successors(Some(1), |&count| Some(2 * count)).take_while(|&c| c <= components);
+            std::iter::successors(Some(2), |&count| Some(2 * count)).take_while(|&c| c <= components);
         let fits = counts.filter_map(|count| {
             let mixture = GaussianMixtureModel::params_with_rng(count, rng.clone())
                 .max_n_iterations(MAX_STEPS)
@@ -75,25 +77,35 @@ impl LatentMixture {
                 .reg_covariance(REGULARISATION)
                 .n_runs(1)
                 .fit(&train)
-                // A component without events: fewer will do.
+                // A component without events, or densities too small for a number: fewer will do.
                 .ok()?;
-            self.with(&mixture)
+            self.with(mixture.weights(), mixture.means(), mixture.covariances())
         });
-        let scored = fits.map(|mixture| (mixture.log_likelihood(held_out), mixture));
+        let scored =
+            single.into_iter().chain(fits).map(|mixture| (mixture.log_likelihood(held_out), mixture));
         let best = scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, mixture)| mixture);
         best.unwrap_or(self)
     }
 
+    /// One component, with mean and covariance of the rows.
+    fn single(&self, rows: &Array2<f64>) -> Option<Self> {
+        let mean = rows.mean_axis(Axis(0))?.insert_axis(Axis(0));
+        let centred = rows - &mean;
+        let unit = Array2::<f64>::eye(rows.ncols());
+        let covariance = centred.t().dot(&centred) / rows.nrows() as f64 + REGULARISATION * unit;
+        self.with(&Array1::ones(1), &mean, &covariance.insert_axis(Axis(0)))
+    }
+
     /// These weights, means and covariances; none where a covariance is not positive definite.
-    fn with(&self, mixture: &GaussianMixtureModel<f64>) -> Option<Self> {
+    fn with(&self, of: &Array1<f64>, at: &Array2<f64>, covariances: &Array3<f64>) -> Option<Self> {
         let mut result = self.clone();
         let device = self.weights.val().device();
         let [components, size] = self.means.dims();
         let (mut weights, mut means) = (Array2::zeros([components, 1]), Array2::zeros([components, size]));
         let mut factors = Array2::zeros([components, size * size]);
-        for (k, covariance) in mixture.covariances().outer_iter().enumerate() {
-            weights[[k, 0]] = mixture.weights()[k] as f32;
-            means.row_mut(k).assign(&mixture.means().row(k).mapv(|m| m as f32));
+        for (k, covariance) in covariances.outer_iter().enumerate() {
+            weights[[k, 0]] = of[k] as f32;
+            means.row_mut(k).assign(&at.row(k).mapv(|m| m as f32));
             let factor = cholesky(covariance)?;
             factors.row_mut(k).assign(&Array1::from_iter(factor.iter().map(|&f| f as f32)));
         }
@@ -256,6 +268,17 @@ mod tests {
             assert!((width - 0.3).abs() < 0.06, "c = {c}: width {width}");
             assert!((share - 0.5).abs() < 0.06, "c = {c}: share {share}");
         }
+    }
+
+    /// With many dimensions the densities of all components underflow in the library's expectation maximisation.
+    #[test]
+    fn many_dimensions_have_one_component() {
+        const SIZE: usize = 600;
+        let mut rng = random::stream(4, "test/mixture", 0);
+        let rows = Array2::from_shape_fn([700, SIZE], |_| 3.0 + 0.5 * rng.sample::<f32, _>(StandardNormal));
+        let mixture = LatentMixture::new(2, SIZE, 0, &Device::flex()).fit(&rows, &rows, &rng);
+        let means = matrix(mixture.means.val());
+        assert!((means.row(0).mean().unwrap() - 3.0).abs() < 0.01, "mean {}", means.row(0).mean().unwrap());
     }
 
     /// numpy 2.1: np.linalg.cholesky([[4, 2, 1], [2, 3, 0.5], [1, 0.5, 2]])

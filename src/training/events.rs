@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use simile_data::{DataError, Dataset, Events, Preprocessing, random};
@@ -36,6 +36,42 @@ pub struct EventBatch {
     pub condition: Array2<f32>,
     /// `[batch, 1]`, with mean 1 over the sample
     pub weight: Option<Array2<f32>>,
+}
+
+impl EventBatch {
+    /// The events at some positions.
+    fn select(&self, positions: &[usize]) -> Self {
+        Self {
+            index: self.index,
+            rows: positions.iter().map(|&position| self.rows[position]).collect(),
+            target: self.target.select(Axis(0), positions),
+            condition: self.condition.select(Axis(0), positions),
+            weight: self.weight.as_ref().map(|weight| weight.select(Axis(0), positions)),
+        }
+    }
+
+    /// Every second event, and the others.
+    pub(super) fn halves(&self) -> [Self; 2] {
+        [0, 1].map(|first| self.select(&(first..self.rows.len()).step_by(2).collect::<Vec<_>>()))
+    }
+
+    /// As many events of weight 1, which appear as often as their weights say: those at which the sum of the weights passes
+    /// equal steps ("systematic resampling", Kitagawa 1996, doi:10.2307/1390750).
+    pub(super) fn unweighted(self) -> Self {
+        let Some(weight) = &self.weight else { return self };
+        let sums: Vec<f64> = weight
+            .iter()
+            .scan(0.0, |sum, &weight| {
+                *sum += f64::from(weight);
+                Some(*sum)
+            })
+            .collect();
+        let events = sums.len();
+        let step = sums.last().map_or(0.0, |sum| sum / events as f64);
+        let passing = |k: usize| sums.partition_point(|&sum| sum <= (k as f64 + 0.5) * step).min(events - 1);
+        let selected = self.select(&(0..events).map(passing).collect::<Vec<_>>());
+        Self { weight: None, ..selected }
+    }
 }
 
 impl<'a> EventSource<'a> {
@@ -104,6 +140,49 @@ impl<'a> EventSource<'a> {
     pub fn in_order(&self, seed: u64, batch_size: usize) -> EpochBatches<'_, 'a> {
         let noise = random::stream(seed, "validation/noise", 0);
         EpochBatches::new(self, self.windows().collect(), None, noise, batch_size)
+    }
+
+    /// At most `events` in the order of the files and spread evenly over them, which may be sorted; with the same noise
+    /// every time.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn spread(&self, seed: u64, events: usize) -> Result<EventBatch, TrainingError> {
+        let (of, picked) = (self.len(), self.len().min(events as u64));
+        let mut parts = Vec::new();
+        for window in self.windows() {
+            // Pick k is row ⌊k·of/picked⌋.
+            let first = |row: u64| (row * picked).div_ceil(of);
+            let picks = first(window.start)..first(window.end);
+            if picks.is_empty() {
+                continue;
+            }
+            let rows = picks.map(|k| (k * of / picked - window.start) as usize);
+            let read = if self.cached.is_some() { None } else { Some(self.read(window.clone())?) };
+            let events = read.as_ref().or(self.cached.as_ref()).expect("the window was read");
+            parts.push(events.select_rows(&rows.collect::<Vec<_>>()));
+        }
+        let mut noise = random::stream(seed, "validation/noise", 0);
+        self.batch(&Events::concat(&parts)?, 0, &mut noise)
+    }
+
+    fn batch(
+        &self,
+        events: &Events,
+        index: usize,
+        noise: &mut ChaCha8Rng,
+    ) -> Result<EventBatch, TrainingError> {
+        let weight = match &self.weight {
+            Some(column) => Some(events.column(column)?.mapv(|w| w / self.mean_weight)),
+            None => None,
+        };
+        Ok(EventBatch {
+            index,
+            target: self.preprocessing.target(events, noise)?,
+            condition: self.preprocessing.condition(events)?,
+            weight,
+            rows: events.rows.clone(),
+        })
     }
 
     fn windows(&self) -> impl Iterator<Item = Range<u64>> + use<> {
@@ -209,18 +288,7 @@ impl<'s, 'a> EpochBatches<'s, 'a> {
             self.window = Some(source.read(self.rows.clone())?);
         }
         let window = self.window.as_ref().or(source.cached.as_ref()).expect("the window was read");
-        let events = window.select_rows(&self.positions[range]);
-        let weight = match &source.weight {
-            Some(column) => Some(events.column(column)?.mapv(|w| w / source.mean_weight)),
-            None => None,
-        };
-        Ok(EventBatch {
-            index: self.index - 1,
-            target: source.preprocessing.target(&events, &mut self.noise)?,
-            condition: source.preprocessing.condition(&events)?,
-            weight,
-            rows: events.rows,
-        })
+        source.batch(&window.select_rows(&self.positions[range]), self.index - 1, &mut self.noise)
     }
 }
 

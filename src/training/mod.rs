@@ -157,6 +157,8 @@ struct Training<'a, M> {
     progress: Progress,
     best: Parameters,
     batches: u64,
+    /// Validation events that generated ones are compared with, once they are read.
+    judged: Option<EventBatch>,
     saved: Instant,
 }
 
@@ -179,6 +181,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
                 progress,
                 best,
                 batches,
+                judged: None,
                 saved: Instant::now(),
             });
         };
@@ -196,6 +199,7 @@ impl<'a, M: Surrogate> Training<'a, M> {
             progress: checkpoint.progress,
             best: checkpoint.best,
             batches,
+            judged: None,
             saved: Instant::now(),
         })
     }
@@ -345,17 +349,18 @@ impl<'a, M: Surrogate> Training<'a, M> {
         }
         let Setup { seed, train, validation, .. } = *self.setup;
         let model = parameters::load(self.model().valid(), best)?;
-        let fitted = self.first_events(train.shuffled(seed, 0, FITTED_EVENTS))?;
-        let held_out = if validation.is_empty() { train } else { validation };
-        let held_out = self.first_events(held_out.shuffled(seed, 1, FITTED_EVENTS))?;
+        let events = if validation.is_empty() {
+            train.spread(seed, 2 * FITTED_EVENTS)?.halves()
+        } else {
+            [train.spread(seed, FITTED_EVENTS)?, validation.spread(seed, FITTED_EVENTS)?]
+        };
+        let device = self.device.clone().inner();
+        let [fitted, held_out] = events
+            .map(EventBatch::unweighted)
+            .map(|events| to_tensors(&events, 0..events.rows.len(), &device));
         let mut rng = random::stream(seed, "train/latent", 0);
         let (model, figures) = model.fit_latent(&fitted, &held_out, &mut rng);
         Ok((parameters::collect(&model), figures))
-    }
-
-    fn first_events(&self, mut batches: EpochBatches) -> Result<Batch, TrainingError> {
-        let batch = batches.next().ok_or(TrainingError::NoEvents)??;
-        Ok(to_tensors(&batch, 0..batch.rows.len(), &self.device.clone().inner()))
     }
 
     fn checkpoint(&self) -> Checkpoint {

@@ -28,7 +28,10 @@ impl<M: Surrogate> Training<'_, M> {
             Judge::Loss => self.validation_loss(record.epoch, &model, observer)?,
             Judge::Distance => {
                 let judge::Verdict { distance, diversity } = self.validation_distance(&model, observer)?;
-                record.figures.insert(DIVERSITY.into(), diversity);
+                // Of one event, or of equal ones, there is none.
+                if diversity.is_finite() {
+                    record.figures.insert(DIVERSITY.into(), diversity);
+                }
                 // What is decided by it has to be decided everywhere in the same way.
                 self.setup.workers.of_first(distance)
             }
@@ -44,29 +47,22 @@ impl<M: Surrogate> Training<'_, M> {
         let seed = self.setup.seed;
         let device = self.device.clone().inner();
         let mut rng = random::stream(seed, "validation/sample", 0);
-        let (mut real, mut condition, mut generated) = (Vec::new(), Vec::new(), Vec::new());
-        let mut weight: Option<Vec<f32>> = None;
-        let mut events = 0;
-        for batch in self.setup.validation.in_order(seed, self.setup.config.batch_size) {
-            let batch = batch?;
-            self.pause(self.setup.workers.any(observer.interrupted()))?;
-            events += batch.rows.len();
-            generated.push(matrix(model.sample(tensor(&batch.condition, &device), &mut rng)));
-            if let Some(of_batch) = &batch.weight {
-                weight.get_or_insert_default().extend(of_batch);
-            }
-            real.push(batch.target);
-            condition.push(batch.condition);
-            if events >= JUDGED_EVENTS {
-                break;
-            }
-        }
-        let join = |parts: &[Array2<f32>]| {
-            let views: Vec<_> = parts.iter().map(Array2::view).collect();
-            ndarray::concatenate(Axis(0), &views).expect("batches have the same columns")
+        let judged = match self.judged.take() {
+            Some(judged) => judged,
+            None => self.setup.validation.spread(seed, JUDGED_EVENTS)?,
         };
-        let [real, condition, generated] = [real, condition, generated].map(|parts| join(&parts));
-        Ok(judge::compare(&condition, [&real, &generated], weight.as_deref(), seed))
+        let mut generated = Vec::new();
+        for condition in judged.condition.axis_chunks_iter(Axis(0), self.setup.config.batch_size) {
+            self.pause(self.setup.workers.any(observer.interrupted()))?;
+            generated.push(matrix(model.sample(tensor(condition, &device), &mut rng)));
+        }
+        let views: Vec<_> = generated.iter().map(Array2::view).collect();
+        let generated = ndarray::concatenate(Axis(0), &views).expect("batches have the same columns");
+        let weight = judged.weight.as_ref().map(|weight| weight.iter().copied().collect::<Vec<_>>());
+        let verdict =
+            judge::compare(&judged.condition, [&judged.target, &generated], weight.as_deref(), seed);
+        self.judged = Some(judged);
+        Ok(verdict)
     }
 
     fn validation_loss(

@@ -91,6 +91,32 @@ fn validation_reads_in_order_with_the_same_noise() {
     }
 }
 
+/// Of a sorted file, as many events from every part of it, whatever the window.
+#[test]
+fn spread_events_come_from_everywhere() {
+    let sample = numbered();
+    for window in [64, WHOLE] {
+        let source = sample.source(window);
+        assert_eq!(source.spread(5, EVENTS).unwrap().rows, Vec::from_iter(0..EVENTS as u64));
+        let spread = source.spread(5, 100).unwrap();
+        let expected: Vec<u64> = (0..100).map(|k| k * EVENTS as u64 / 100).collect();
+        assert_eq!(spread.rows, expected, "window {window}");
+        assert!(spread.rows.iter().zip(&spread.condition).all(|(row, c)| *c == 0.5 * *row as f32));
+        let [even, odd] = spread.halves();
+        assert!(even.rows.len() == 50 && odd.rows.iter().all(|row| !even.rows.contains(row)));
+    }
+}
+
+#[test]
+fn unweighted_events_appear_as_often_as_they_weigh() {
+    let weights = vec![2.0, 0.0, 1.0, 3.0, 0.0, 0.5, 0.5, 1.0];
+    let numbers = |scale: f32| (0..8).map(|i| scale * i as f32).collect();
+    let sample = Sample::new(&[("c", numbers(1.0)), ("y", numbers(2.0)), ("weight", weights)], &[]);
+    let batch = sample.source(WHOLE).spread(5, 100).unwrap().unweighted();
+    assert_eq!(batch.rows, [0, 0, 2, 3, 3, 3, 6, 7]);
+    assert!(batch.weight.is_none() && batch.target[[6, 0]] == 12.0);
+}
+
 /// An event of weight 2 counts as the same event twice.
 #[test]
 fn a_weight_of_two_is_an_event_twice() {
