@@ -391,6 +391,11 @@ macro_rules! models {
                 matches!(self, Self::Vae(_))
             }
 
+            /// Whether targets are numbers between 0 and 1.
+            pub fn is_bernoulli(&self) -> bool {
+                matches!(self, Self::Vae(config) if config.likelihood == Likelihood::Bernoulli)
+            }
+
             /// How the epochs of this kind are compared.
             pub fn judge(&self) -> Judge {
                 match self {

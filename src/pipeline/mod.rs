@@ -128,6 +128,15 @@ pub enum PipelineError {
          not): remove that table, or that step"
     )]
     NoDensity,
+    /// Targets of Bernoulli numbers that are none.
+    #[error(
+        "`model.likelihood` = \"bernoulli\" wants targets between 0 and 1 in model space, and one is {value}: give them the \
+         step `binarise`, or choose the likelihood \"gaussian\""
+    )]
+    NotBetween {
+        /// The number
+        value: f32,
+    },
     /// The classifier of found objects.
     #[error("the efficiency cannot be learnt: {0}; check `efficiency.found` and the conditions")]
     Efficiency(String),

@@ -2,10 +2,12 @@
 //! split with just the columns the run needs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
 use arrow::datatypes::DataType;
+use ndarray::{Array2, s};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -74,16 +76,16 @@ pub(super) fn prepare(run: &RunDirectory, observer: &mut dyn Observer) -> Result
     let assign = |row| split.assign(seed, row);
     let preprocessing = fit(run, &input, assign)?;
     run.config.model.check_space(&Space::of(&preprocessing))?;
-    files::write_json(&run.preprocessing(), &preprocessing)?;
 
     write_efficiency(run, &input, &preprocessing, assign)?;
-    let mut outputs = Outputs::create(run, &input, &preprocessing)?;
+    let mut outputs = Outputs::create(run, &input, preprocessing)?;
     outputs.append(&input, run, assign)?;
     if let Some(test) = &test {
         outputs.append(test, run, |_| Split::Test)?;
     }
-    let counts = outputs.finish()?;
+    let (preprocessing, counts) = outputs.finish()?;
     check_counts(&counts)?;
+    files::write_json(&run.preprocessing(), &preprocessing)?;
 
     let mut summary = Summary {
         events_read: rows,
@@ -240,18 +242,20 @@ fn in_files(dataset: &Dataset, mut source: PreprocessingError) -> PipelineError 
 }
 
 /// The three files being written.
-struct Outputs<'a> {
-    preprocessing: &'a Preprocessing,
+struct Outputs {
+    preprocessing: Preprocessing,
     noise: ChaCha8Rng,
+    /// Columns of model space whose numbers have to lie between 0 and 1.
+    bounded: Vec<Range<usize>>,
     schema: SchemaRef,
     writers: [EventWriter; 3],
 }
 
-impl<'a> Outputs<'a> {
+impl Outputs {
     fn create(
         run: &RunDirectory,
         input: &Dataset,
-        preprocessing: &'a Preprocessing,
+        preprocessing: Preprocessing,
     ) -> Result<Self, PipelineError> {
         let roles = preprocessing.condition_columns().chain(preprocessing.target_columns());
         let mut columns: Vec<(String, usize)> = roles.map(|(c, width)| (c.to_string(), width)).collect();
@@ -265,7 +269,11 @@ impl<'a> Outputs<'a> {
             |split| EventWriter::create(run.prepared(split), schema.clone(), &WriterOptions::default());
         let writers = [create(Split::Train)?, create(Split::Validation)?, create(Split::Test)?];
         let noise = random::stream(run.config.seed, "prepare/noise", 0);
-        Ok(Self { preprocessing, noise, schema, writers })
+        let groups = preprocessing.target_groups().into_iter().enumerate();
+        let bounded =
+            groups.filter(|(i, _)| run.config.model.of(*i).is_bernoulli()).map(|(_, columns)| columns);
+        let bounded = bounded.collect();
+        Ok(Self { preprocessing, noise, bounded, schema, writers })
     }
 
     /// Writes all events of a data set. Each is taken to model space once, so that a value outside the domain of a
@@ -279,23 +287,42 @@ impl<'a> Outputs<'a> {
         for events in scan(dataset, run).events()? {
             let events = events?;
             self.preprocessing.condition(&events).map_err(|source| in_files(dataset, source))?;
-            self.preprocessing
+            let target = self
+                .preprocessing
                 .target(&events, &mut self.noise)
                 .map_err(|source| in_files(dataset, source))?;
+            self.check_bounded(&target)?;
             let assigned: Vec<Split> = events.rows.iter().map(|&row| split(row)).collect();
             for (writer, wanted) in self.writers.iter_mut().zip(SPLITS) {
                 let positions: Vec<usize> = (0..events.len()).filter(|&i| assigned[i] == wanted).collect();
-                if !positions.is_empty() {
-                    writer.write(&events_to_batch(&events.select_rows(&positions), &self.schema)?)?;
+                if positions.is_empty() {
+                    continue;
                 }
+                let events = events.select_rows(&positions);
+                if wanted == Split::Train {
+                    self.preprocessing
+                        .cover_conditions(&events)
+                        .map_err(|source| in_files(dataset, source))?;
+                }
+                writer.write(&events_to_batch(&events, &self.schema)?)?;
             }
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<[u64; 3], PipelineError> {
+    fn check_bounded(&self, target: &Array2<f32>) -> Result<(), PipelineError> {
+        for columns in &self.bounded {
+            let numbers = target.slice(s![.., columns.clone()]);
+            if let Some(value) = numbers.iter().find(|number| !(0.0..=1.0).contains(*number)) {
+                return Err(PipelineError::NotBetween { value: *value });
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Preprocessing, [u64; 3]), PipelineError> {
         let [train, validation, test] = self.writers;
-        Ok([train.finish()?.rows, validation.finish()?.rows, test.finish()?.rows])
+        Ok((self.preprocessing, [train.finish()?.rows, validation.finish()?.rows, test.finish()?.rows]))
     }
 }
 

@@ -92,6 +92,20 @@ fn voxels_of_another_calorimeter_do_not_fit_the_geometry() {
     refuse_run(&with_voxels(Arc::new(voxels)), &["`preprocessing.voxels`", "has 9 values", "has 8 voxels"]);
 }
 
+/// Standardised numbers are no probabilities.
+#[test]
+fn bernoulli_targets_lie_between_0_and_1() {
+    let toy = Toy::showers();
+    toy.configure(&format!(
+        "[data]\nfiles = [\"{}\"]\ntarget = [\"voxels\"]\n\n[model]\nkind = \"vae\"\nlikelihood = \"bernoulli\"\n",
+        toy.data().display()
+    ));
+    refuse_run(
+        &toy,
+        &["`model.likelihood` = \"bernoulli\"", "between 0 and 1", "`binarise`", "\"gaussian\""],
+    );
+}
+
 #[test]
 fn impossible_values_are_named_with_their_row() {
     let toy = with_showers(|showers| showers.voxels[17][3] = f32::NAN);

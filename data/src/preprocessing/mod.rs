@@ -125,6 +125,18 @@ impl Preprocessing {
         stored.try_into()
     }
 
+    /// Widens [`condition_ranges`](Self::condition_ranges) to training events beyond those that were fitted on.
+    ///
+    /// # Errors
+    /// If a condition is missing.
+    pub fn cover_conditions(&mut self, events: &Events) -> Result<(), PreprocessingError> {
+        let columns: Vec<String> = self.condition_columns().map(|(column, _)| column.to_owned()).collect();
+        for (range, more) in self.condition_ranges.iter_mut().zip(ranges(&columns, events)?) {
+            (range.min, range.max) = (range.min.min(more.min), range.max.max(more.max));
+        }
+        Ok(())
+    }
+
     /// Columns of the conditions in model space.
     #[must_use]
     pub fn n_condition(&self) -> usize {

@@ -190,6 +190,11 @@ fn columns_groups_and_ranges_of_a_mixed_sample() {
     assert_eq!(fitted.target_groups(), [0..3, 3..5, 5..8, 8..12]);
     let range = |column: &str, min, max| ColumnRange { column: column.to_owned(), component: 0, min, max };
     assert_eq!(fitted.condition_ranges(), [range("energy", 100.0, 4000.0), range("pdg", -11.0, 22.0)]);
+
+    let mut fitted = fitted;
+    let more = events(&[("energy", column(vec![50.0, 200.0])), ("pdg", column(vec![11.0, 211.0]))]);
+    fitted.cover_conditions(&more).unwrap();
+    assert_eq!(fitted.condition_ranges(), [range("energy", 50.0, 4000.0), range("pdg", -11.0, 211.0)]);
 }
 
 #[test]
