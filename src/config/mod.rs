@@ -9,7 +9,8 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use simile_data::DataConfig;
 use simile_data::preprocessing::PreprocessingConfig;
 use thiserror::Error;
@@ -63,10 +64,32 @@ pub enum ConfigError {
     Gates(#[from] simile_validation::GateError),
 }
 
+/// Reads a table whose missing keys are those of `default`.
+pub(crate) fn over<'de, D, T>(deserializer: D, default: T) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Serialize + DeserializeOwned,
+{
+    let given = serde_json::Map::deserialize(deserializer)?;
+    let mut table = serde_json::to_value(default).map_err(D::Error::custom)?;
+    table.as_object_mut().expect("a configuration is a table").extend(given);
+    serde_json::from_value(table).map_err(D::Error::custom)
+}
+
 impl ConfigError {
     /// A value out of range.
     pub fn value(key: impl Into<String>, value: impl Display, expected: impl Into<String>) -> Self {
         Self::Value { key: key.into(), value: value.to_string(), expected: expected.into() }
+    }
+
+    /// The same of a table that stands elsewhere.
+    pub(crate) fn moved(self, from: &str, to: &str) -> Self {
+        match self {
+            Self::Value { key, value, expected } if key.starts_with(from) => {
+                Self::Value { key: key.replacen(from, to, 1), value, expected }
+            }
+            other => other,
+        }
     }
 }
 
@@ -172,4 +195,42 @@ pub fn schema() -> String {
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is representable in JSON");
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::models::{ActivationKind, EfficiencyConfig, ModelConfig};
+
+    fn model(toml: &str) -> ModelConfig {
+        toml::from_str(toml).unwrap()
+    }
+
+    /// What a table inside the model does not say is what the model says without that table.
+    #[test]
+    fn tables_that_say_a_part_keep_the_rest() {
+        let ModelConfig::Diffusion(diffusion) = model("kind = \"diffusion\"\nnetwork = { hidden = 4 }")
+        else {
+            panic!("another kind")
+        };
+        assert_eq!((diffusion.network.width, diffusion.network.hidden), (512, 4));
+        let wgan = model("kind = \"wgan\"\ncritic = { width = 64 }");
+        wgan.check().unwrap();
+        let ModelConfig::Wgan(wgan) = wgan else { panic!("another kind") };
+        assert_eq!((wgan.critic.width, wgan.critic.activation), (64, ActivationKind::LeakyRelu));
+        let efficiency: EfficiencyConfig =
+            toml::from_str("found = \"x\"\nclassifier = { epochs = 40 }").unwrap();
+        assert_eq!((efficiency.classifier.width, efficiency.classifier.epochs), (48, 40));
+        let error = toml::from_str::<ModelConfig>("kind = \"wgan\"\ncritic = { widht = 64 }").unwrap_err();
+        assert!(error.to_string().contains("unknown field `widht`"), "{error}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_named_where_they_stand() {
+        let error = model("kind = \"cvae\"\nprior = { bins = 1 }").check().unwrap_err().to_string();
+        assert!(error.contains("`model.prior.bins = 1`"), "{error}");
+        let efficiency: EfficiencyConfig =
+            toml::from_str("found = \"x\"\nclassifier = { width = 0 }").unwrap();
+        let error = efficiency.check().unwrap_err().to_string();
+        assert!(error.contains("`efficiency.classifier.width = 0`"), "{error}");
+    }
 }

@@ -3,10 +3,11 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
+use serde::Deserializer;
 
 use super::network::{ActivationKind, NetworkConfig, Role, check_count};
 use super::{Batch, GroupSpace, Step, Turn};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, over};
 use crate::kernels::Blocks;
 use crate::nn::Network;
 
@@ -25,6 +26,11 @@ impl Default for PlayersConfig {
         let critic = NetworkConfig { activation: ActivationKind::LeakyRelu, ..NetworkConfig::default() };
         Self { latents: 32, generator: NetworkConfig::default(), critic, critic_steps: 5 }
     }
+}
+
+/// The table of a critic, with the default's values of keys that are not given.
+pub(super) fn critic<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NetworkConfig, D::Error> {
+    over(deserializer, PlayersConfig::default().critic)
 }
 
 impl PlayersConfig {

@@ -6,12 +6,12 @@ use burn::tensor::Device;
 use ndarray::{Array1, Array2, Axis, s};
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use simile_data::random;
 use simile_validation::c2st::{ClassifierError, Labelled};
 
 use super::classifier::{ClassifierConfig, MlpClassifier, scores};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, over};
 use crate::nn::Mlp;
 use crate::nn::parameters::{self, ParameterError, Parameters};
 
@@ -23,7 +23,7 @@ pub struct EfficiencyConfig {
     /// Column that is true for objects that are found.
     pub found: String,
     /// The classifier.
-    #[serde(default = "default_classifier")]
+    #[serde(default = "default_classifier", deserialize_with = "classifier")]
     pub classifier: ClassifierConfig,
 }
 
@@ -32,13 +32,18 @@ fn default_classifier() -> ClassifierConfig {
     ClassifierConfig { width: 48, hidden: 2, epochs: 20, patience: 5, batch_size: 256, learning_rate: 2e-3 }
 }
 
+/// The table of the classifier, with the default's values of keys that are not given.
+fn classifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClassifierConfig, D::Error> {
+    over(deserializer, default_classifier())
+}
+
 impl EfficiencyConfig {
     /// Checks ranges.
     ///
     /// # Errors
     /// Names the key and the allowed range.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.classifier.check()
+        self.classifier.check().map_err(|error| error.moved("validation.classifier", "efficiency.classifier"))
     }
 }
 

@@ -16,12 +16,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::network::{NetworkConfig, Role, check_count};
 use super::prediction::{Prediction, spread_times};
 use super::{Batch, GroupSpace, Loss, Step, Surrogate};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, over};
 use crate::nn::{TIME_FEATURES, TimeNetwork};
 
 /// Shape of a [`FlowMatching`].
@@ -29,11 +29,17 @@ use crate::nn::{TIME_FEATURES, TimeNetwork};
 #[serde(deny_unknown_fields, default)]
 pub struct FlowMatchingConfig {
     /// Network of what is predicted, see [`Prediction`].
+    #[serde(deserialize_with = "network")]
     pub network: NetworkConfig,
     /// What is predicted.
     pub prediction: Prediction,
     /// Steps of the midpoint rule, each of two evaluations of the network.
     pub steps: usize,
+}
+
+/// The table of the network, with the default's values of keys that are not given.
+fn network<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NetworkConfig, D::Error> {
+    over(deserializer, FlowMatchingConfig::default().network)
 }
 
 impl Default for FlowMatchingConfig {

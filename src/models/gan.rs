@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::adversarial::{Players, PlayersConfig};
+use super::adversarial::{Players, PlayersConfig, critic};
 use super::network::{NetworkConfig, check_not_negative};
 use super::{Batch, GroupSpace, Judge, Loss, Step, Surrogate, Turn};
 use crate::config::ConfigError;
@@ -38,6 +38,7 @@ pub struct GanConfig {
     /// Network from noise and condition to targets.
     pub generator: NetworkConfig,
     /// Network that judges targets with their condition.
+    #[serde(deserialize_with = "critic")]
     pub critic: NetworkConfig,
     /// Steps of the critic for every step of the generator.
     pub critic_steps: usize,

@@ -103,7 +103,8 @@ impl VaeConfig {
         self.decoder.check("decoder")?;
         check_not_negative("beta", self.beta)?;
         check_not_negative("free_bits", self.free_bits)?;
-        self.prior.as_ref().map_or(Ok(()), FlowConfig::check)
+        let prior = self.prior.as_ref().map_or(Ok(()), FlowConfig::check);
+        prior.map_err(|error| error.moved("model", "model.prior"))
     }
 
     /// The networks that see targets, with their keys.
@@ -306,7 +307,7 @@ impl Surrogate for Vae {
         let elbo = reconstruction.clone() - divergence.clone() * self.beta(step.epoch);
         Loss::of(elbo / -(self.targets as f64))
             .with("log p(x|z) per dimension", reconstruction.detach() / self.targets as f64)
-            .with("KL divergence", divergence.detach())
+            .with("KL divergence per dimension", divergence.detach() / self.targets as f64)
     }
 
     fn noise_width(&self) -> usize {

@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::adversarial::{Players, PlayersConfig};
+use super::adversarial::{Players, PlayersConfig, critic};
 use super::network::{NetworkConfig, check_not_negative, check_positive};
 use super::{Batch, GroupSpace, Judge, Loss, Step, Surrogate, Turn};
 use crate::config::ConfigError;
@@ -59,6 +59,7 @@ pub struct WganConfig {
     /// Network from noise and condition to targets.
     pub generator: NetworkConfig,
     /// Network that judges targets with their condition.
+    #[serde(deserialize_with = "critic")]
     pub critic: NetworkConfig,
     /// Steps of the critic for every step of the generator.
     pub critic_steps: usize,
