@@ -44,8 +44,10 @@ pub(super) fn figures(
     let manifest = &bundle.manifest;
     let columns = manifest.condition_columns.iter().chain(&manifest.target_columns);
     let columns: Vec<&String> = columns.map(|(column, _)| column).collect();
+    // Classes are known of the images alone that were compared.
+    let limit = EVENTS.min(images.pixels[0].nrows() as u64);
     let blocks: Result<Vec<Events>, DataError> =
-        test.scan().columns(&columns).limit(Some(EVENTS)).events()?.collect();
+        test.scan().columns(&columns).limit(Some(limit)).events()?.collect();
     let pixels = images.pixels[0].iter();
     let range = pixels
         .fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], &pixel| [low.min(pixel), high.max(pixel)]);
