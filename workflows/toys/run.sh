@@ -29,8 +29,8 @@ tables() {
         cvae) echo "kind = \"cvae\", latents = 2, $coder, variance = \"per_event\", prior = { couplings = 6, width = 64 }" ; echo 'epochs = 100, learning_rate = 2e-3' ;;
         autoencoder) echo "kind = \"autoencoder\", latents = 2, $coder, components = 64" ; echo 'epochs = 60, learning_rate = 2e-3' ;;
         denoising-autoencoder) echo "kind = \"denoising-autoencoder\", latents = 2, $coder, components = 64, corruption = { kind = \"gaussian\", sigma = 0.05 }" ; echo 'epochs = 60, learning_rate = 2e-3' ;;
-        diffusion) echo "kind = \"diffusion\", network = $network" ; echo 'epochs = 200, learning_rate = 2e-3' ;;
-        flow-matching) echo "kind = \"flow-matching\", network = $network" ; echo 'epochs = 200, learning_rate = 2e-3' ;;
+        diffusion) echo "kind = \"diffusion\", network = $network" ; echo 'epochs = 400, learning_rate = 2e-3' ;;
+        flow-matching) echo "kind = \"flow-matching\", network = $network" ; echo 'epochs = 400, learning_rate = 2e-3' ;;
         wgan) echo "kind = \"wgan\", $players, constraint = { kind = \"gradient_penalty\", weight = 0.1 }" ; echo 'epochs = 400, learning_rate = 1e-3' ;;
         wgan-clipping) echo "kind = \"wgan\", $players, constraint = { kind = \"clipping\" }" ; echo 'epochs = 400, learning_rate = 1e-3' ;;
         gan) echo "kind = \"gan\", $players" ; echo 'epochs = 200, learning_rate = 5e-4' ;;
