@@ -262,13 +262,10 @@ pub fn matrix_to_array(
 ) -> Result<ArrayRef, DataError> {
     let misfit =
         || DataError::Shape { column: column.to_owned(), wanted: wanted.clone(), width: values.ncols() };
-    // A generated 2.9999 meant for an integer column is a 3; the cast alone would cut it to 2.
-    let item_type = item_type(wanted);
-    let round = |value: f32| match item_type.is_integer() {
-        true if item_type.is_unsigned_integer() => value.round().max(0.0),
-        true => value.round(),
-        false => value,
-    };
+    // A generated 2.9999 meant for an integer column is a 3; the cast alone would cut it to 2. Of truth values, which the
+    // cast takes for true unless they are zero, the nearest counts too.
+    let range = whole_range(item_type(wanted));
+    let round = |value: f32| range.map_or(value, |[low, high]| value.round().clamp(low, high));
     let flat: ArrayRef = Arc::new(Float32Array::from_iter_values(values.iter().copied().map(round)));
     match wanted {
         DataType::FixedSizeList(_, length) if usize::try_from(*length).ok() == Some(values.ncols()) => {
@@ -280,9 +277,50 @@ pub fn matrix_to_array(
     }
 }
 
+/// The smallest and the largest number of a type of whole numbers, as far as `f32` has them.
+fn whole_range(data_type: &DataType) -> Option<[f32; 2]> {
+    let below = |end: f32| end.next_down();
+    Some(match data_type {
+        DataType::Boolean => [0.0, 1.0],
+        DataType::Int8 => [i8::MIN.into(), i8::MAX.into()],
+        DataType::Int16 => [i16::MIN.into(), i16::MAX.into()],
+        DataType::Int32 => [i32::MIN as f32, below(i32::MAX as f32)],
+        DataType::Int64 => [i64::MIN as f32, below(i64::MAX as f32)],
+        DataType::UInt8 => [0.0, u8::MAX.into()],
+        DataType::UInt16 => [0.0, u16::MAX.into()],
+        DataType::UInt32 => [0.0, below(u32::MAX as f32)],
+        DataType::UInt64 => [0.0, below(u64::MAX as f32)],
+        _ => return None,
+    })
+}
+
 fn item_type(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::FixedSizeList(item, _) => item.data_type(),
         scalar => scalar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Int8Type, UInt8Type};
+    use ndarray::Array2;
+
+    use super::*;
+
+    /// What a model generates for whole numbers becomes the nearest that the type has.
+    #[test]
+    fn whole_numbers_are_rounded_and_kept_in_their_range() {
+        let generated = Array2::from_shape_vec([6, 1], vec![-300.0, -0.2, 0.03, 0.5, 2.9, 300.0]).unwrap();
+        let of = |wanted: DataType| matrix_to_array("x", generated.view(), &wanted).unwrap();
+        let truth: Vec<bool> = of(DataType::Boolean).as_boolean().values().iter().collect();
+        assert_eq!(truth, [false, false, false, true, true, true]);
+        assert_eq!(of(DataType::UInt8).as_primitive::<UInt8Type>().values(), &[0, 0, 0, 1, 3, 255]);
+        assert_eq!(of(DataType::Int8).as_primitive::<Int8Type>().values(), &[-128, 0, 0, 1, 3, 127]);
+        let huge = Array2::from_elem([1, 1], 1e30f32);
+        for wanted in [DataType::Int32, DataType::Int64, DataType::UInt32, DataType::UInt64] {
+            assert_eq!(matrix_to_array("x", huge.view(), &wanted).unwrap().null_count(), 0, "{wanted}");
+        }
     }
 }
