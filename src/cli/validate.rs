@@ -188,15 +188,17 @@ const INCIDENT: &str = "incident_energy";
 fn choose_columns(config: &mut ValidationConfig, samples: [&Dataset; 2]) -> anyhow::Result<String> {
     let [reference, candidate] = samples.map(Dataset::numeric_columns);
     let mut common: Vec<_> = reference.into_iter().filter(|column| candidate.contains(column)).collect();
-    if let Some(geometry) = samples[0].geometry()?.filter(|_| config.incident.is_none()) {
+    let incident = config.incident.clone().unwrap_or_else(|| INCIDENT.to_owned());
+    if let Some(geometry) = samples[0].geometry()? {
         let voxels = common.iter().find(|(_, width)| *width > 1 && *width == geometry.n_voxels());
-        if let (Some((voxels, _)), true) = (voxels, common.contains(&(INCIDENT.to_owned(), 1))) {
-            let message = format!("comparing showers: `{voxels}` for `{INCIDENT}`");
-            (config.voxels, config.incident) = (Some(voxels.clone()), Some(INCIDENT.to_owned()));
+        if let (Some((voxels, _)), true) = (voxels, common.contains(&(incident.clone(), 1))) {
+            let message = format!("comparing showers: `{voxels}` for `{incident}`");
+            (config.voxels, config.incident) = (Some(voxels.clone()), Some(incident));
             return Ok(message);
         }
     }
-    let roles = [config.weight.as_deref(), config.time_column.as_deref(), Some(EVENT_ID)];
+    let roles = [&config.weight, &config.time_column, &config.incident].map(|role| role.as_deref());
+    let roles = [roles.as_slice(), &[Some(EVENT_ID)]].concat();
     common.retain(|(name, _)| !roles.contains(&Some(name)) && !config.conditions.contains(name));
     if common.is_empty() {
         bail!(
