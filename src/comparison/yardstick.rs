@@ -32,6 +32,9 @@ impl Yardstick {
         for (table, counts) in [
             ("data", (|key| DATA_KEYS.contains(&key)) as fn(&str) -> bool),
             ("validation", |key| !VERDICT_KEYS.contains(&key)),
+            ("reconstruction", |_| true),
+            ("efficiency", |key| key == "found"),
+            ("events", |key| key != "oversample"),
         ] {
             let values = config.get(table).and_then(toml::Value::as_table).into_iter().flatten();
             let counted = values.filter(|(key, _)| counts(key));
