@@ -154,6 +154,8 @@ fn equal_contents(ascending: &[f32]) -> Vec<f64> {
     });
     let middles = gaps.filter(|i| (1..inside.len()).contains(i)).map(|i| 0.5 * (at(i - 1) + at(i)));
     let mut edges: Vec<f64> = std::iter::once(at(0)).chain(middles).chain([at(inside.len() - 1)]).collect();
+    // The upper end of a tie comes again from every step inside it.
+    edges.sort_by(f64::total_cmp);
     edges.dedup();
     edges
 }
@@ -227,6 +229,10 @@ mod tests {
         assert_eq!(bins.bins(), DEFAULT_BINS);
         assert!(filled.bins().iter().all(|bin| (bin.sumw - 998.0).abs() <= 1.0), "{:?}", filled.bins());
         assert_eq!((filled.underflow().sumw, filled.overflow().sumw), (45.0, 45.0));
+        // Ties of several steps each, in the middle too: a bin for every number.
+        let few: Vec<f32> = (0..90).map(|i| (i / 30) as f32).collect();
+        let bins = Binning::for_reference(&feature("x"), &few, BinningRule::Quantile);
+        assert_eq!(bins.edges(), [-0.5, 0.5, 1.5, 2.5]);
         // A third of the values tie: they are one bin, and the others share the rest.
         let tied: Vec<f32> = (0..900).map(|i| (i - 300).max(0) as f32).collect();
         let bins = Binning::for_reference(&feature("x"), &tied, BinningRule::Quantile);
