@@ -7,7 +7,7 @@ mod features;
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use simile_data::DataError;
 
 pub use self::features::{
@@ -84,8 +84,10 @@ pub struct ResponseMetrics {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The value.
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     /// Its standard error.
+    #[serde(deserialize_with = "number_or_nan")]
     pub error: f64,
 }
 
@@ -186,13 +188,17 @@ pub struct CorrelationMetrics {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DistanceMetrics {
     /// The figure, without unit.
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     /// Its error: over batches, as the JetNet library defines it, for FPD and KPD; over disjoint subsamples for figures of
     /// neighbours and the discrepancy; from the jackknife for the sliced Wasserstein distance.
+    #[serde(deserialize_with = "number_or_nan")]
     pub error: f64,
     /// Figure of two disjoint halves of the reference, for or scaled to the sizes compared.
+    #[serde(deserialize_with = "number_or_nan")]
     pub floor: f64,
     /// Error of the floor.
+    #[serde(deserialize_with = "number_or_nan")]
     pub floor_error: f64,
 }
 
@@ -289,9 +295,11 @@ pub struct ModeShares {
 /// Part of the events, by weight.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// 0 to 1.
+    /// 0 to 1; NaN of no events.
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     /// Standard error.
+    #[serde(deserialize_with = "number_or_nan")]
     pub error: f64,
 }
 
@@ -422,7 +430,8 @@ pub struct Gate {
     pub name: String,
     /// Which side of the limit passes.
     pub bound: Bound,
-    /// Value found.
+    /// Value found; one that is no number keeps no limit.
+    #[serde(deserialize_with = "number_or_nan")]
     pub value: f64,
     /// Standard error of the value, for figures that have one.
     pub error: Option<f64>,
@@ -506,5 +515,32 @@ impl Metrics {
         let json = serde_json::to_string_pretty(self)
             .map_err(|source| MetricsError::Json { path: path.into(), source })?;
         Ok(simile_data::write_file(path, json)?)
+    }
+}
+
+/// JSON has null for a number that is none.
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A class without images has no accuracy; JSON, which has no such number, keeps that.
+    #[test]
+    fn figures_that_are_no_numbers_can_be_read_again() {
+        let share = serde_json::to_string(&Share::of(0, 0)).unwrap();
+        assert!(serde_json::from_str::<Share>(&share).unwrap().value.is_nan());
+        let gate = Gate {
+            name: "images.accuracy".into(),
+            bound: Bound::Min,
+            value: f64::NAN,
+            error: None,
+            limit: 0.95,
+            passed: false,
+        };
+        let again: Gate = serde_json::from_str(&serde_json::to_string(&gate).unwrap()).unwrap();
+        assert!(again.value.is_nan() && !again.passed);
     }
 }
