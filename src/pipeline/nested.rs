@@ -71,7 +71,10 @@ fn options(run: &RunDirectory) -> Option<EventOptions> {
     let targets = &run.config.data.target;
     let listed = |name: &String| config.list_name(name);
     let index = config.index_name();
-    let incident = run.config.data.condition.first()?;
+    // Without a reconstruction, which is calibrated to it, the energy is the first of the conditions.
+    let conditions = &run.config.data.condition;
+    let calibrated = run.config.reconstruction.as_ref().map(|reconstruction| &reconstruction.incident);
+    let incident = calibrated.filter(|incident| conditions.contains(incident)).or(conditions.first())?;
     let collection = |member: &str| member.split('_').next().unwrap_or(member).to_owned();
     Some(EventOptions {
         generated: config.objects.clone(),

@@ -207,9 +207,9 @@ fn ratio([value, error]: [f64; 2], [reference, reference_error]: [f64; 2]) -> Es
 }
 
 fn efficiency(samples: &[Objects; 2], edges: &[f64]) -> Vec<EfficiencyBin> {
-    let found = |sample: &Objects, bin: &[f64]| {
+    let found = |sample: &Objects, bin: usize| {
         let (mut weight, mut squares, mut found) = (0.0, 0.0, 0.0);
-        for object in sample.within(bin) {
+        for object in sample.within(edges, bin) {
             let w = sample.weights[object];
             (weight, squares) = (weight + w, squares + w * w);
             found += if sample.reconstructed[object].is_some() { w } else { 0.0 };
@@ -218,9 +218,9 @@ fn efficiency(samples: &[Objects; 2], edges: &[f64]) -> Vec<EfficiencyBin> {
         let entries = if squares > 0.0 { weight * weight / squares } else { 1.0 };
         Estimate { value, error: (value * (1.0 - value) / entries).sqrt() }
     };
-    let bins = edges.windows(2).map(|bin| EfficiencyBin {
-        energy_low: bin[0],
-        energy_high: bin[1],
+    let bins = edges.windows(2).enumerate().map(|(bin, ends)| EfficiencyBin {
+        energy_low: ends[0],
+        energy_high: ends[1],
         reference: found(&samples[0], bin),
         candidate: found(&samples[1], bin),
     });
@@ -248,9 +248,10 @@ fn response(samples: &[Objects; 2], edges: &[f64]) -> Option<ResponseMetrics> {
 }
 
 fn objects(samples: &[Objects; 2], quantity: usize, name: &str, edges: &[f64]) -> Vec<ObjectMetrics> {
-    let bins = edges.windows(2).filter_map(|bin| {
+    let bins = edges.windows(2).enumerate().filter_map(|(bin, ends)| {
         let columns = samples.each_ref().map(|sample| {
-            let found = sample.within(bin).filter_map(|object| Some((object, sample.reconstructed[object]?)));
+            let found =
+                sample.within(edges, bin).filter_map(|object| Some((object, sample.reconstructed[object]?)));
             let (values, weights): (Vec<f32>, Vec<f32>) = found
                 .map(|(object, cluster)| {
                     (sample.quantities[quantity][cluster], sample.weights[object] as f32)
@@ -259,8 +260,8 @@ fn objects(samples: &[Objects; 2], quantity: usize, name: &str, edges: &[f64]) -
             FeatureColumn::unnamed(values, Some(weights))
         });
         let feature = Feature {
-            name: format!("{name}_{:.0}_{:.0}", bin[0], bin[1]),
-            label: format!("{}, {:.0}–{:.0} MeV", samples[0].labels[quantity], bin[0], bin[1]),
+            name: format!("{name}_{:.0}_{:.0}", ends[0], ends[1]),
+            label: format!("{}, {:.0}–{:.0} MeV", samples[0].labels[quantity], ends[0], ends[1]),
             unit: samples[0].units[quantity].clone(),
             log_x: false,
             log_y: false,
@@ -278,7 +279,7 @@ fn objects(samples: &[Objects; 2], quantity: usize, name: &str, edges: &[f64]) -
         });
         let [reference, candidate] = contents;
         let histogram = HistogramPair { edges: binning.edges().to_vec(), reference, candidate };
-        Some(ObjectMetrics { feature, energy: [bin[0], bin[1]], histogram })
+        Some(ObjectMetrics { feature, energy: [ends[0], ends[1]], histogram })
     });
     bins.collect()
 }

@@ -31,10 +31,12 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// Generated objects with energies in `[bin[0], bin[1])`.
-    pub(super) fn within(&self, bin: &[f64]) -> impl Iterator<Item = usize> {
-        let (low, high) = (bin[0], bin[1]);
-        (0..self.energies.len()).filter(move |&i| (low..high).contains(&f64::from(self.energies[i])))
+    /// Generated objects with energies in a bin of ascending edges, of which the last closes it.
+    pub(super) fn within(&self, edges: &[f64], bin: usize) -> impl Iterator<Item = usize> {
+        let (low, high) = (edges[bin], edges[bin + 1]);
+        let is_last = bin + 2 == edges.len();
+        let is_inside = move |energy: f64| (low..high).contains(&energy) || (is_last && energy == high);
+        (0..self.energies.len()).filter(move |&i| is_inside(f64::from(self.energies[i])))
     }
 
     pub(super) fn masses_of(&self, pdg: i32) -> Vec<Pair> {
@@ -140,8 +142,7 @@ impl Block<'_> {
             sample.weights.extend(generated.clone().map(|_| *weight));
             sample.energies.extend(generated.clone().map(|object| incident[[object, 0]]));
             for cluster in self.reconstructed.offsets[event]..self.reconstructed.offsets[event + 1] {
-                let place = index[[cluster, 0]] as usize;
-                if place < generated.len() {
+                if let Some(place) = place(index[[cluster, 0]]).filter(|place| *place < generated.len()) {
                     sample.reconstructed[begin + place] = Some(first + cluster);
                 }
             }
@@ -175,14 +176,15 @@ impl Block<'_> {
         for (event, weight) in self.weights.iter().enumerate() {
             let mut families: BTreeMap<usize, Vec<FourVector>> = BTreeMap::new();
             for cluster in self.reconstructed.offsets[event]..self.reconstructed.offsets[event + 1] {
-                let generated = self.generated.offsets[event] + index[[cluster, 0]] as usize;
-                if generated < self.generated.offsets[event + 1] {
-                    let family = families.entry(parent[[generated, 0]] as usize).or_default();
-                    family.push(momentum(&momenta, cluster));
+                let objects = self.generated.offsets[event]..self.generated.offsets[event + 1];
+                let generated = place(index[[cluster, 0]]).map(|place| objects.start + place);
+                let generated = generated.filter(|generated| objects.contains(generated));
+                if let Some(of) = generated.and_then(|generated| place(parent[[generated, 0]])) {
+                    families.entry(of).or_default().push(momentum(&momenta, cluster));
                 }
             }
-            for (place, momenta) in families {
-                let of_parent = parents.offsets[event] + place;
+            for (of, momenta) in families {
+                let of_parent = parents.offsets[event] + of;
                 if momenta.len() == 2 && of_parent < parents.offsets[event + 1] {
                     let mass_mev = (momenta[0] + momenta[1]).mass();
                     sample.masses.push(Pair { pdg: pdg[[of_parent, 0]] as i32, mass_mev, weight: *weight });
@@ -191,6 +193,11 @@ impl Block<'_> {
         }
         Ok(())
     }
+}
+
+/// A position in a list; none where it is negative, as of an object without a parent, or no number.
+fn place(stored: f32) -> Option<usize> {
+    (stored >= 0.0).then_some(stored as usize)
 }
 
 /// A massless four-momentum.
