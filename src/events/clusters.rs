@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use simile_data::{
@@ -108,7 +110,8 @@ impl Clusters {
         self.calibration
     }
 
-    /// Writes the columns `carried` of a flat file of showers with the columns of the clusters, `cluster_found` among them.
+    /// Writes the columns `carried` of a flat file of showers as they are, with the columns of the clusters, `cluster_found`
+    /// among them.
     ///
     /// # Errors
     /// If showers cannot be read, are of another calorimeter, or the file not be written.
@@ -119,22 +122,27 @@ impl Clusters {
         carried: &[String],
         out: &Path,
     ) -> Result<WrittenFile, ClustersError> {
-        let mut columns = vec![voxels.to_owned()];
-        columns.extend(carried.iter().filter(|column| *column != voxels).cloned());
-        let mut fields: Vec<arrow::datatypes::Field> = Vec::new();
-        for column in &columns[1..] {
+        let mut fields: Vec<Field> = Vec::new();
+        for column in carried {
             fields.push(showers.field(column)?.clone());
         }
         fields.extend(cluster_fields());
-        let schema = arrow::datatypes::Schema::new_with_metadata(fields, self.metadata(showers)?).into();
+        let schema = Schema::new_with_metadata(fields, self.metadata(showers)?).into();
         let mut writer = EventWriter::create(out, schema, &WriterOptions::default())?;
         let schema = writer.schema().clone();
-        for events in showers.scan().columns(&columns).events()? {
-            let mut events = events?;
+        let made = Arc::new(Schema::new(cluster_fields().collect::<Vec<_>>()));
+        let scan = |columns: &[&str]| showers.scan().columns(columns).batch_rows(BLOCK);
+        let carried: Vec<&str> = carried.iter().map(String::as_str).collect();
+        // Numbers of showers need not fit into single precision, in which voxels are read.
+        for (events, batch) in scan(&[voxels]).events()?.zip(scan(&carried).batches()?) {
+            let events = events?;
             let clusters =
                 raw(&self.reconstruction, voxels, events.column(voxels)?, &events.rows, self.seed, SHOWERS)?;
-            self.add_columns(&mut events, &clusters)?;
-            writer.write(&events_to_batch(&events, &schema)?)?;
+            let mut table = Events::new(events.rows);
+            self.add_columns(&mut table, &clusters)?;
+            let mut columns = batch?.columns().to_vec();
+            columns.extend(events_to_batch(&table, &made)?.columns().iter().cloned());
+            writer.write(&RecordBatch::try_new(schema.clone(), columns).map_err(DataError::from)?)?;
         }
         Ok(writer.finish()?)
     }
@@ -165,9 +173,9 @@ impl Clusters {
             Quantity { name: name.to_owned(), data_type, unit }
         });
         let mut lists = NestedWriter::create(nested, input, config, 1, &quantities, &self.description())?;
-        let fields = wanted.iter().map(|name| arrow::datatypes::Field::new(name, DataType::Float32, false));
+        let fields = wanted.iter().map(|name| Field::new(name, DataType::Float32, false));
         let fields: Vec<_> = fields.chain(cluster_fields()).collect();
-        let schema = arrow::datatypes::Schema::new_with_metadata(fields, self.metadata(input)?).into();
+        let schema = Schema::new_with_metadata(fields, self.metadata(input)?).into();
         let mut table = EventWriter::create(flat, schema, &WriterOptions::default())?;
         let schema = table.schema().clone();
         let mut columns: Vec<String> = lists.kept.clone();
@@ -235,6 +243,8 @@ impl Clusters {
     }
 }
 
+/// Showers that are in memory at a time.
+const BLOCK: usize = 4096;
 /// Names of random streams of noise.
 const SHOWERS: &str = "reconstruct/showers";
 const EVENTS: &str = "reconstruct/events";
@@ -260,10 +270,10 @@ fn raw(
     Ok(clusters.collect())
 }
 
-fn cluster_fields() -> impl Iterator<Item = arrow::datatypes::Field> {
+fn cluster_fields() -> impl Iterator<Item = Field> {
     let columns = CLUSTER_COLUMNS.into_iter().map(|(name, data_type, _)| (name, data_type));
     let columns = columns.chain([(FOUND, DataType::Boolean)]);
-    columns.map(|(name, data_type)| arrow::datatypes::Field::new(name, data_type, false))
+    columns.map(|(name, data_type)| Field::new(name, data_type, false))
 }
 
 fn geometry(dataset: &Dataset) -> Result<Geometry, ClustersError> {
