@@ -26,7 +26,7 @@ tables() {
     case $1 in
         flow) echo 'kind = "flow", couplings = 10, width = 64, bins = 16, tail_bound = 4.0' ; echo 'epochs = 80, learning_rate = 2e-3' ;;
         maf) echo 'kind = "maf", layers = 6, width = 64, bins = 16, tail_bound = 4.0' ; echo 'epochs = 80, learning_rate = 2e-3' ;;
-        cvae) echo "kind = \"cvae\", latents = 2, $coder, variance = \"per_event\", prior = { couplings = 6, width = 64 }" ; echo 'epochs = 100, learning_rate = 2e-3' ;;
+        cvae) echo "kind = \"cvae\", latents = 2, $coder, variance = \"per_event\", prior = { couplings = 6, width = 64 }" ; echo 'epochs = 300, learning_rate = 2e-3' ;;
         autoencoder) echo "kind = \"autoencoder\", latents = 2, $coder, components = 64" ; echo 'epochs = 60, learning_rate = 2e-3' ;;
         denoising-autoencoder) echo "kind = \"denoising-autoencoder\", latents = 2, $coder, components = 64, corruption = { kind = \"gaussian\", sigma = 0.05 }" ; echo 'epochs = 60, learning_rate = 2e-3' ;;
         diffusion) echo "kind = \"diffusion\", network = $network" ; echo 'epochs = 400, learning_rate = 2e-3' ;;
