@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains every kind of model on every toy density and compares them. About two minutes a run on 2 cores.
+# Trains every kind of model on every toy density and compares them. A minute a run at most on 2 cores.
 #   workflows/toys/run.sh OUT [TOY...] [-- MODEL...]    TOY: ring moons checkerboard spiral, MODEL: the names below
 # Writes OUT/TOY/MODEL and OUT/TOY/comparison. SIMILE names the program (default: simile).
 set -uo pipefail
