@@ -233,6 +233,14 @@ impl Layer {
         (0..self.n_alpha).map(move |k| first + TAU * k as f64 / self.n_alpha as f64)
     }
 
+    /// The sector on which α → −α lays sector 0, or the nearest to it; sector k goes to this one − k, modulo `n_alpha`.
+    #[must_use]
+    pub fn mirrored_first_sector(&self) -> usize {
+        let sectors = self.n_alpha as f64;
+        let first = self.alpha_centres().next().unwrap_or(0.0);
+        (-2.0 * first / TAU * sectors).round().rem_euclid(sectors) as usize
+    }
+
     /// `(r in mm, α in rad)` of the middle of each voxel, in voxel order.
     pub fn voxel_centres(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
         self.alpha_centres().flat_map(|alpha| self.r_centres_mm().map(move |r| (r, alpha)))

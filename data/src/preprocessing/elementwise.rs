@@ -105,7 +105,8 @@ impl Transform for Logit {
         let (alpha, [begin, end]) = (f64::from(self.alpha), self.range.map(f64::from));
         z.mapv_inplace(|value| {
             let y = 1.0 / (1.0 + (-value).exp());
-            begin + (end - begin) * ((y - alpha) / (1.0 - 2.0 * alpha)).clamp(0.0, 1.0)
+            // Below the end, so that the cell of a grid whose last one ends there is found; single precision rounds to it.
+            begin + (end - begin) * ((y - alpha) / (1.0 - 2.0 * alpha)).clamp(0.0, 1.0 - LOGIT_EDGE)
         });
         z
     }

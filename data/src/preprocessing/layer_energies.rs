@@ -30,7 +30,7 @@ mod tests;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
-use simile_physics::Geometry;
+use simile_physics::{Geometry, Layer};
 
 use self::part::{Observed, Part};
 use super::error::{Fault, StepError, ValueError};
@@ -63,6 +63,9 @@ pub(super) struct LayerEnergies {
     layer_voxels: Vec<usize>,
     /// α sectors of each of these layers.
     layer_sectors: Vec<usize>,
+    /// Where mirroring lays the first sector of each of these layers. Older bundles have none: it stays.
+    #[serde(default)]
+    mirrored_first: Vec<usize>,
     /// Turn and mirror showers at random.
     rotate: bool,
     /// The voxels of every layer are a group.
@@ -111,6 +114,7 @@ impl LayerEnergies {
             max_response: headroom as f32,
             layer_voxels: layers().map(|layer| layer.n_voxels()).collect(),
             layer_sectors: layers().map(|layer| layer.n_alpha).collect(),
+            mirrored_first: layers().map(Layer::mirrored_first_sector).collect(),
             rotate,
             by_layer: false,
             order: Vec::new(),
@@ -348,10 +352,11 @@ impl LayerEnergies {
         let steps = self.layer_sectors.iter().filter(|&&n| n > 1).copied().reduce(gcd).unwrap_or(1);
         let (step, mirror) = (rng.gen_range(0..steps), rng.gen_bool(0.5));
         let mut begin = 0;
-        for (&n, &sectors) in self.layer_voxels.iter().zip(&self.layer_sectors) {
+        for (layer, (&n, &sectors)) in self.layer_voxels.iter().zip(&self.layer_sectors).enumerate() {
             let n_r = n / sectors;
+            let first = self.mirrored_first.get(layer).copied().unwrap_or(0) % sectors;
             for sector in 0..sectors {
-                let mirrored = if mirror { (sectors - sector) % sectors } else { sector };
+                let mirrored = if mirror { (first + sectors - sector) % sectors } else { sector };
                 let to = (mirrored + step * (sectors / steps.min(sectors))) % sectors;
                 let (from, to) = (begin + sector * n_r, begin + to * n_r);
                 turned[to..to + n_r].copy_from_slice(&shower[from..from + n_r]);

@@ -87,6 +87,11 @@ fn uniform_images_have_eight_bits_a_pixel() {
         // Noise leaves out half of 10⁻⁴ of a cell at most.
         assert!((bits - 8.0).abs() < 2e-4, "{bits} instead of 8");
     }
+    for (far, level) in [(-60.0, 0.0), (60.0, 255.0)] {
+        let z = Array2::from_elem((rows, pixels), far);
+        let back = preprocessing.target_inverse(z.view(), &train).unwrap().remove(0).1;
+        assert!(back.iter().all(|&value| value == level), "no level beyond {level}: {}", back[[0, 0]]);
+    }
 }
 
 #[test]
