@@ -131,8 +131,9 @@ impl Histogram {
         self.bins().iter().map(interval).collect()
     }
 
-    /// Everything in units of `norm`, for `metrics.json`.
+    /// Everything in units of `norm`, for `metrics.json`; of no events, whose `norm` is 0, zeros.
     pub(crate) fn contents(&self, norm: f64) -> HistogramContents {
+        let norm = if norm == 0.0 { 1.0 } else { norm };
         HistogramContents {
             values: self.normalised(norm),
             errors: self.errors(norm),

@@ -24,8 +24,6 @@ use read::{Objects, read};
 const ENERGY_BINS: usize = 12;
 /// Bins of energy for distributions of single objects.
 const WIDE_BINS: usize = 3;
-/// Pairs of one kind that make a peak worth a fit.
-const FEWEST_PAIRS: usize = 100;
 /// A peak is shown over so many of its widths to either side.
 const SHOWN_WIDTHS: f64 = 5.0;
 const MASS_BINS: usize = 50;
@@ -164,10 +162,11 @@ fn energy_edges(reference: &Objects, bins: usize) -> Vec<f64> {
 
 fn mass(pdg: i32, samples: &[Objects; 2], seed: u64) -> Option<MassMetrics> {
     let pairs = samples.each_ref().map(|sample| sample.masses_of(pdg));
-    if pairs.iter().any(|pairs| pairs.len() < FEWEST_PAIRS) {
+    let [reference, candidate] = [0, 1].map(|i| fit_peak(&pairs[i], seed, i as u64));
+    // A candidate that lost them is shown, and keeps no limit.
+    if reference.mean_mev.is_nan() {
         return None;
     }
-    let [reference, candidate] = [0, 1].map(|i| fit_peak(&pairs[i], seed, i as u64));
     let range = SHOWN_WIDTHS * reference.width_mev;
     let binning =
         Binning::linear((reference.mean_mev - range).max(0.0), reference.mean_mev + range, MASS_BINS);
@@ -269,7 +268,7 @@ fn objects(samples: &[Objects; 2], quantity: usize, name: &str, edges: &[f64]) -
         };
         let mut ascending = columns[0].values.clone();
         ascending.sort_by(f32::total_cmp);
-        if ascending.is_empty() || columns[1].values.is_empty() {
+        if ascending.is_empty() {
             return None;
         }
         let binning = Binning::for_reference(&feature, &ascending, BinningRule::Uniform);
@@ -282,4 +281,33 @@ fn objects(samples: &[Objects; 2], quantity: usize, name: &str, edges: &[f64]) -
         Some(ObjectMetrics { feature, energy: [ends[0], ends[1]], histogram })
     });
     bins.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::peak::Pair;
+    use super::*;
+    use crate::gates::{GateRule, apply_gates};
+    use crate::metrics::Metrics;
+    use crate::plots::tests::example;
+
+    fn pairs_of_pions(n: usize) -> Objects {
+        let pair = |i| Pair { pdg: 111, mass_mev: 130.0 + (i % 11) as f64, weight: 1.0 };
+        Objects { masses: (0..n).map(pair).collect(), ..Objects::default() }
+    }
+
+    #[test]
+    fn a_candidate_that_lost_its_pairs_fails_the_gate() {
+        for lost in [0, 50] {
+            let mass = mass(111, &[pairs_of_pions(1000), pairs_of_pions(lost)], 1)
+                .expect("the reference has a peak");
+            assert!(mass.histogram.candidate.values.iter().all(|content| content.is_finite()));
+            let events = EventMetrics { masses: vec![mass], ..EventMetrics::default() };
+            let mut metrics = Metrics { events: Some(events), ..example() };
+            let metric = "events.mass_111.position_deviation".to_owned();
+            apply_gates(&mut metrics, &[GateRule { metric, max: Some(0.01), min: None }]).unwrap();
+            assert!(!metrics.gates[0].passed, "{lost}");
+        }
+        assert!(mass(111, &[pairs_of_pions(50), pairs_of_pions(1000)], 1).is_none());
+    }
 }

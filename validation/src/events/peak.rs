@@ -8,6 +8,10 @@ use rand_distr::{Distribution, Poisson};
 use serde::{Deserialize, Serialize};
 use simile_data::random;
 
+use crate::metrics::number_or_nan;
+
+/// Fewer pairs are no peak.
+const FEWEST_PAIRS: usize = 100;
 /// Pairs within so many σ are used.
 const CUT: f64 = 2.5;
 /// √(1 − 2·c·φ(c)/(2Φ(c) − 1)) for c = 2.5.
@@ -27,23 +31,31 @@ pub(crate) struct Pair {
     pub weight: f64,
 }
 
-/// A fitted peak.
+/// A fitted peak; its numbers are NaN of fewer than 100 pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeakFit {
     /// Pairs, whether in the peak or not.
     pub pairs: usize,
     /// Position.
+    #[serde(deserialize_with = "number_or_nan")]
     pub mean_mev: f64,
     /// Its standard error.
+    #[serde(deserialize_with = "number_or_nan")]
     pub mean_error_mev: f64,
     /// σ.
+    #[serde(deserialize_with = "number_or_nan")]
     pub width_mev: f64,
     /// Its standard error.
+    #[serde(deserialize_with = "number_or_nan")]
     pub width_error_mev: f64,
 }
 
-/// Fits the peak of at least one pair; `number` tells samples apart that share a seed.
+/// Fits the peak; `number` tells samples apart that share a seed.
 pub(crate) fn fit_peak(pairs: &[Pair], seed: u64, number: u64) -> PeakFit {
+    if pairs.len() < FEWEST_PAIRS {
+        let [mean_mev, mean_error_mev, width_mev, width_error_mev] = [f64::NAN; 4];
+        return PeakFit { pairs: pairs.len(), mean_mev, mean_error_mev, width_mev, width_error_mev };
+    }
     let weights: Vec<f64> = pairs.iter().map(|pair| pair.weight).collect();
     let [mean_mev, width_mev] = core(pairs, &weights, start(pairs));
     let once = Poisson::new(1.0).expect("1 is a mean");
