@@ -20,7 +20,7 @@ use simile_data::{Block, DataError, Dataset, Events, ObjectReader, random};
 use super::EventsConfig;
 use super::nested::{NestedWriter, Quantity};
 use crate::models::bundle::Bundle;
-use crate::sampling::{Extrapolation, Observer, SamplingError, generate_block, generate_chunk};
+use crate::sampling::{Extrapolation, Observer, SamplingError, check_units, generate_block, generate_chunk};
 
 /// How events are filled.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,6 +64,10 @@ pub fn fill(
     observer: &mut dyn Observer,
 ) -> Result<FillSummary, SamplingError> {
     let start = Instant::now();
+    // What is worked out of a column, such as `energy * 1000`, may have another unit.
+    check_units(bundle, input, |condition| {
+        config.objects.columns.get(condition).map_or(condition, String::as_str)
+    })?;
     let targets = quantities(bundle);
     let reader = ObjectReader::new(input, &config.objects, &wanted(bundle, config))?;
     let writer = NestedWriter::create(

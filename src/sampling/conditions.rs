@@ -39,6 +39,7 @@ pub(super) struct Conditions<'a> {
 impl<'a> Conditions<'a> {
     /// Checks that the file has what the model needs.
     pub(super) fn open(dataset: &'a Dataset, bundle: &'a Bundle) -> Result<Self, SamplingError> {
+        check_units(bundle, dataset, |condition| condition)?;
         let derived = &bundle.manifest.config.data.derived;
         let mut width = 0;
         for (column, expected) in &bundle.manifest.condition_columns {
@@ -140,6 +141,24 @@ impl<'a> Conditions<'a> {
         extrapolation.warn(observer);
         Ok(())
     }
+}
+
+/// Refuses conditions in another unit than in training; `source` is the column of the data set that a condition is read
+/// from. A column without unit is taken as it is.
+pub(crate) fn check_units<'a>(
+    bundle: &'a Bundle,
+    dataset: &Dataset,
+    source: impl Fn(&'a str) -> &'a str,
+) -> Result<(), SamplingError> {
+    let units = dataset.units()?;
+    for (column, _) in &bundle.manifest.condition_columns {
+        let both = units.get(source(column)).zip(bundle.manifest.units.get(column));
+        if let Some((found, expected)) = both.filter(|(found, expected)| found != expected) {
+            let (column, found, expected) = (column.clone(), found.clone(), expected.clone());
+            return Err(SamplingError::Unit { column, found, expected });
+        }
+    }
+    Ok(())
 }
 
 /// The ranges of conditions seen so far beside those of the training events.

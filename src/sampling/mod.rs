@@ -38,8 +38,8 @@ use crate::Warn;
 use crate::kernels;
 use crate::models::bundle::Bundle;
 use crate::training::tensor;
-pub(crate) use conditions::Extrapolation;
 use conditions::{Conditions, weight_column};
+pub(crate) use conditions::{Extrapolation, check_units};
 use provenance::{ORIGIN_KEY, PART_KEY};
 
 /// Events generated together; part of the definition of a sample, so it never changes.
@@ -71,6 +71,18 @@ pub enum SamplingError {
         found: usize,
         /// Width in training
         expected: usize,
+    },
+    /// The conditions are in another unit than those of the training events.
+    #[error(
+        "condition `{column}` is in {found} here, the model was trained on {expected}: convert it, or correct the unit in the file's metadata"
+    )]
+    Unit {
+        /// The column
+        column: String,
+        /// Unit in the file
+        found: String,
+        /// Unit in training
+        expected: String,
     },
     /// Conditions outside the range of the training events.
     #[error(

@@ -117,6 +117,10 @@ fn conditions_must_have_the_schema_of_the_training_events() {
     let pairs = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(pairs, 2);
     conditions(vec![("incident_energy", Arc::new(pairs))]);
     model.refuse(&["condition `incident_energy` with 1 values a row, the file has 2"]);
+    conditions(vec![("incident_energy", energy.clone())]);
+    model.replace("manifest.json", r#""incident_energy": "MeV""#, r#""incident_energy": "GeV""#);
+    model.refuse(&["condition `incident_energy` is in MeV here, the model was trained on GeV: convert it"]);
+    model.replace("manifest.json", r#""incident_energy": "GeV""#, r#""incident_energy": "MeV""#);
     conditions(vec![("incident_energy", energy.slice(0, 0))]);
     model.refuse(&["conditions.parquet has no events (0 rows)"]);
     std::fs::write(model.folder.path().join("conditions.parquet"), "").unwrap();

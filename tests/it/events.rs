@@ -9,7 +9,7 @@ use arrow::datatypes::*;
 use simile_data::{Dataset, EventWriter, WriterOptions};
 use simile_validation::Metrics;
 
-use crate::program::{command, read, refuse, succeed, text};
+use crate::program::{command, copy, read, refuse, succeed, text};
 
 /// A finished run on photons and mesons of the built-in calorimeter.
 struct Diphoton {
@@ -267,6 +267,24 @@ fn empty_events_and_null_lists_are_kept() {
     let out = text(folder.path().join("none-out.parquet"));
     succeed(&fill(&input, &out, &["--config", &no_keep(folder.path())]));
     assert_eq!(lists::<Float32Type>(&read(&[out]), "reco_cluster_energy"), [vec![0.0; 0], vec![]]);
+}
+
+#[test]
+fn events_in_other_units_than_the_model_are_refused() {
+    let run = diphoton();
+    let folder = tempfile::tempdir().unwrap();
+    let [model, out] = ["model", "out.parquet"].map(|name| folder.path().join(name));
+    copy(&PathBuf::from(run.model()), &model);
+    let manifest = std::fs::read_to_string(model.join("manifest.json")).unwrap();
+    let in_gev = manifest.replace(r#""incident_energy": "MeV""#, r#""incident_energy": "GeV""#);
+    assert_ne!(manifest, in_gev);
+    std::fs::write(model.join("manifest.json"), in_gev).unwrap();
+    let fill = ["fill", &text(&model), "--events", &run.mesons(), "-o", &text(&out)].map(str::to_owned);
+    refuse(
+        folder.path(),
+        &fill,
+        &["condition `incident_energy` is in MeV here, the model was trained on GeV"],
+    );
 }
 
 #[test]
