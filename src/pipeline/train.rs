@@ -77,6 +77,9 @@ pub(super) fn train(
     Ok(bundle::save(&run.model(), &manifest, &preprocessing, &trained.weights, efficiency.as_ref())?)
 }
 
+/// The efficiency is learnt from this number of objects at most, taken at equal steps from all, since they are held in memory.
+const MOST_OBJECTS: u64 = 2_000_000;
+
 /// Learns which objects are found, where the configuration asks for it.
 fn efficiency(
     run: &RunDirectory,
@@ -84,7 +87,13 @@ fn efficiency(
     device: &Device,
 ) -> Result<Option<Efficiency>, PipelineError> {
     let Some(config) = &run.config.efficiency else { return Ok(None) };
-    let blocks: Result<Vec<Events>, DataError> = prepare::open(&run.efficiency())?.scan().events()?.collect();
+    let all = prepare::open(&run.efficiency())?;
+    let step = all.num_rows().div_ceil(MOST_OBJECTS).max(1);
+    let some = |block: Events| {
+        let taken: Vec<usize> = (0..block.len()).filter(|&i| block.rows[i].is_multiple_of(step)).collect();
+        block.select_rows(&taken)
+    };
+    let blocks: Result<Vec<Events>, DataError> = all.scan().events()?.map(|block| block.map(some)).collect();
     let objects = Events::concat(&blocks?)?;
     let condition = preprocessing.condition(&objects)?;
     let found = objects.column(&config.found)?.column(0).to_owned();
