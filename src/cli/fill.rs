@@ -61,8 +61,12 @@ impl Fill {
         let options = FillOptions { seed: self.seed, strict: self.strict };
         let mut terminal = common.terminal();
         let summary = events::fill(&bundle, &input, &config, options, &device, &self.output, &mut terminal)?;
+        let repetitions = match config.oversample {
+            1 => String::new(),
+            times => format!(" ({} × {times})", input.num_rows()),
+        };
         println!(
-            "{}: {} events, {} of {} objects reconstructed in {:.1} s, {:.0} objects/s",
+            "{}: {} events{repetitions}, {} of {} objects reconstructed in {:.1} s, {:.0} objects/s",
             self.output.display(),
             summary.events,
             summary.reconstructed,
