@@ -108,7 +108,7 @@ impl Comparison {
         columns.extend(self.likelihoods());
         let mut size = self.column("parameters", "", |run| count(run.parameters));
         size.below = Some(self.below("training", |run| duration(run.training_seconds)));
-        let mut speed = self.column("events/s by 1", "", |run| rate(&run.single));
+        let mut speed = self.column("10³/s by 1", "", |run| rate(&run.single));
         let batch = self.runs.first().map_or(0, |run| run.chunk.batch);
         speed.below = Some(self.below(&format!("by {batch}"), |run| rate(&run.chunk)));
         columns.extend([size, speed]);
@@ -194,8 +194,9 @@ fn estimate(Estimate { value, error }: Estimate) -> String {
     with_error(value, error)
 }
 
+/// In thousands a second: counts of single events fill a line with digits that no measurement has.
 fn rate(rate: &Rate) -> String {
-    with_error(rate.events_per_second, rate.spread)
+    with_error(rate.events_per_second / 1e3, rate.spread / 1e3)
 }
 
 fn verdict(run: &RunRecord) -> &'static str {

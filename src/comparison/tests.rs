@@ -61,10 +61,10 @@ fn a_row_holds_every_figure_with_its_error_and_the_floor_comes_last() {
         rows,
         [
             "| run | model | AUC observables | AUC voxels | response % | at GeV | σ/E % | at GeV | separation power \
-             | parameters | training | events/s by 1 | by 1024 | speed-up | verdict | gates |",
+             | parameters | training | 10³/s by 1 | by 1024 | speed-up | verdict | gates |",
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
             "| deep\\|wide | flow_matching | 0.542 ± 0.011 | 0.517 ± 0.011 | −0.2 ± 1.0 | 0.50–1.6 | 7.0 ± 1.0 | 31–50 \
-             | 0.00213 ± 0.00021 | 1,234,567 | 90.0 min | 6120 ± 73 | 123012 ± 1476 | 6569× | fail | 3/4 |",
+             | 0.00213 ± 0.00021 | 1,234,567 | 90.0 min | 6.120 ± 0.073 | 123.0 ± 1.5 | 6569× | fail | 3/4 |",
             "| floor |  | 0.507 ± 0.016 | 0.486 ± 0.016 |  |  |  |  | 0.0018 |  |  |  |  |  |  |  |",
         ]
     );
