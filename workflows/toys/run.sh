@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains every kind of model on every toy density and compares them. A minute a run at most on 2 cores.
+# Trains every kind of model on every toy density and compares them. A minute and a half a run at most on 2 cores.
 #   workflows/toys/run.sh OUT [TOY...] [-- MODEL...]    TOY: ring moons checkerboard spiral, MODEL: the names below
 # Writes OUT/TOY/MODEL and OUT/TOY/comparison. SIMILE names the program (default: simile).
 set -uo pipefail
@@ -29,9 +29,9 @@ tables() {
         cvae) echo "kind = \"cvae\", latents = 2, $coder, variance = \"per_event\", prior = { couplings = 6, width = 64 }" ; echo 'epochs = 300, learning_rate = 2e-3' ;;
         autoencoder) echo "kind = \"autoencoder\", latents = 2, $coder, components = 64" ; echo 'epochs = 60, learning_rate = 2e-3' ;;
         denoising-autoencoder) echo "kind = \"denoising-autoencoder\", latents = 2, $coder, components = 64, corruption = { kind = \"gaussian\", sigma = 0.05 }" ; echo 'epochs = 60, learning_rate = 2e-3' ;;
-        diffusion) echo "kind = \"diffusion\", network = $network" ; echo 'epochs = 400, learning_rate = 2e-3' ;;
-        flow-matching) echo "kind = \"flow-matching\", network = $network" ; echo 'epochs = 400, learning_rate = 2e-3' ;;
-        wgan) echo "kind = \"wgan\", $players, constraint = { kind = \"gradient_penalty\", weight = 0.1 }" ; echo 'epochs = 400, learning_rate = 1e-3' ;;
+        diffusion) echo "kind = \"diffusion\", network = $network" ; echo 'epochs = 800, learning_rate = 4e-3' ;;
+        flow-matching) echo "kind = \"flow-matching\", network = $network" ; echo 'epochs = 800, learning_rate = 4e-3' ;;
+        wgan) echo "kind = \"wgan\", $players, constraint = { kind = \"gradient_penalty\", weight = 0.1 }" ; echo 'epochs = 800, learning_rate = 4e-3' ;;
         wgan-clipping) echo "kind = \"wgan\", $players, constraint = { kind = \"clipping\" }" ; echo 'epochs = 400, learning_rate = 1e-3' ;;
         gan) echo "kind = \"gan\", $players" ; echo 'epochs = 200, learning_rate = 5e-4' ;;
         gan-minimax) echo "kind = \"gan\", $players, generator_loss = \"minimax\"" ; echo 'epochs = 200, learning_rate = 5e-4' ;;
