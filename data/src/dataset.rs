@@ -109,6 +109,32 @@ impl Dataset {
         Ok(self.json(UNITS_KEY)?.unwrap_or_default())
     }
 
+    /// Checks that the numbers of another data set mean the same: what both give a unit has the same one, and both are of
+    /// one calorimeter if both say of which. `name` is what a column of this one is called in the other.
+    ///
+    /// # Errors
+    /// If they do not, or the metadata is invalid.
+    pub fn check_alike<'a>(
+        &'a self,
+        other: &Dataset,
+        name: impl Fn(&'a str) -> &'a str,
+    ) -> Result<(), DataError> {
+        let places = || Box::new([self.place(), other.place()]);
+        if self.geometry()?.zip(other.geometry()?).is_some_and(|(own, others)| own != others) {
+            return Err(DataError::OtherCalorimeter { places: places() });
+        }
+        let (units, others) = (self.units()?, other.units()?);
+        for column in self.schema().fields().iter().map(|field| field.name()) {
+            let both = units.get(column).zip(others.get(name(column)));
+            if let Some((unit, found)) = both.filter(|(unit, found)| unit != found) {
+                let columns = Box::new([column.clone(), name(column).to_owned()]);
+                let units = Box::new([unit.clone(), found.clone()]);
+                return Err(DataError::OtherUnit { columns, units, places: places() });
+            }
+        }
+        Ok(())
+    }
+
     fn json<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, DataError> {
         let Some(text) = self.metadata(key) else { return Ok(None) };
         serde_json::from_str(text).map(Some).map_err(|error| DataError::Metadata {

@@ -81,6 +81,28 @@ pub enum DataError {
         /// The first difference found.
         difference: String,
     },
+    /// A quantity has another unit in another data set.
+    #[error(
+        "column `{}` of {} is in {}, `{}` of {} in {}: convert one of them, or correct its metadata",
+        columns[0], places[0], units[0], columns[1], places[1], units[1]
+    )]
+    OtherUnit {
+        /// The column in both; boxed, so that errors stay small.
+        columns: Box<[String; 2]>,
+        /// Its units.
+        units: Box<[String; 2]>,
+        /// The files.
+        places: Box<[String; 2]>,
+    },
+    /// Two data sets are of different calorimeters.
+    #[error(
+        "{} and {} are of different calorimeters: the geometries in their schema metadata (`simile.geometry`) differ",
+        places[0], places[1]
+    )]
+    OtherCalorimeter {
+        /// The files.
+        places: Box<[String; 2]>,
+    },
     /// A value of the schema metadata is not what its key promises.
     #[error("schema metadata `{key}` of {path} is invalid: {reason}")]
     Metadata {

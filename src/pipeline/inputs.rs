@@ -22,6 +22,14 @@ impl Inputs {
         let config = &run.config.data;
         let input = Dataset::open(&config.files)?;
         let test = (!config.test_files.is_empty()).then(|| Dataset::open(&config.test_files)).transpose()?;
+        if let Some(test) = &test {
+            input.check_alike(test, |column| column)?;
+        }
+        if let Some(events) = run.config.events.as_ref().filter(|events| !events.files.is_empty()) {
+            let columns = &events.objects.columns;
+            let name = |column| columns.get(column).map_or(column, String::as_str);
+            input.check_alike(&Dataset::open(&events.files)?, name)?;
+        }
         match &run.config.reconstruction {
             Some(reconstruction) => Self::reconstruct(run, reconstruction, input, test, observer),
             None => Ok(Self {

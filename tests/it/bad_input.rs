@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, FixedSizeListArray, ListArray, StringArray};
 use arrow::datatypes::Float32Type;
 
 use crate::program::{refuse, text};
-use crate::toy::{Showers, Toy, shower_config, write};
+use crate::toy::{GEOMETRY, Showers, Toy, UNITS, shower_config, write, write_as};
 
 /// A toy whose run must be refused with a message that holds all of `expected`.
 #[track_caller]
@@ -67,6 +67,23 @@ fn a_column_missing_in_the_test_files_is_found_before_training() {
     let config = shower_config(&toy.data());
     toy.configure(&config.replace("condition =", &format!("test_files = [\"{other}\"]\ncondition =")));
     refuse_run(&toy, &["`voxels` does not exist in", "test.parquet"]);
+}
+
+#[test]
+fn test_files_of_other_units_or_another_calorimeter_are_refused() {
+    let toy = Toy::showers();
+    let other = toy.path("test.parquet");
+    let config = shower_config(&toy.data());
+    toy.configure(&config.replace("condition =", &format!("test_files = [\"{other}\"]\ncondition =")));
+    let showers = Showers::new(50, 2);
+    let columns = || vec![showers.energy_column(), showers.voxel_column()];
+    let in_gev = UNITS.replace(r#""incident_energy":"MeV""#, r#""incident_energy":"GeV""#);
+    write_as(Path::new(&other), columns(), [GEOMETRY, &in_gev]);
+    refuse_run(&toy, &["events.parquet is in MeV, `incident_energy` of", "test.parquet in GeV: convert one"]);
+    let narrower = GEOMETRY.replacen("[0", "[0.5", 1);
+    assert_ne!(narrower, GEOMETRY);
+    write_as(Path::new(&other), columns(), [&narrower, UNITS]);
+    refuse_run(&toy, &["events.parquet and", "test.parquet are of different calorimeters"]);
 }
 
 #[test]

@@ -14,11 +14,11 @@ use tempfile::TempDir;
 use crate::program::{succeed, text};
 
 /// Three layers of 2, 2 × 2 and 2 rings × sectors.
-const GEOMETRY: &str = r#"{"layers":[
+pub(crate) const GEOMETRY: &str = r#"{"layers":[
     {"r_edges_mm":[0,10,40],"n_alpha":1,"x0":[0,2]},
     {"r_edges_mm":[0,10,40],"n_alpha":2,"x0":[2,10]},
     {"r_edges_mm":[0,10,40],"n_alpha":1,"x0":[10,20]}]}"#;
-const UNITS: &str = r#"{"incident_energy":"MeV","voxels":"MeV"}"#;
+pub(crate) const UNITS: &str = r#"{"incident_energy":"MeV","voxels":"MeV"}"#;
 /// Mean share of the visible energy in each voxel.
 const SHARES: [f32; VOXELS] = [0.10, 0.04, 0.30, 0.08, 0.28, 0.08, 0.09, 0.03];
 /// Voxels of the geometry.
@@ -61,10 +61,15 @@ impl Showers {
 
 /// Writes columns behind an `event_id`, with geometry and units.
 pub(crate) fn write(path: &Path, columns: Vec<(&str, ArrayRef)>) {
+    write_as(path, columns, [GEOMETRY, UNITS]);
+}
+
+/// The same with another geometry and other units.
+pub(crate) fn write_as(path: &Path, columns: Vec<(&str, ArrayRef)>, [geometry, units]: [&str; 2]) {
     let rows = columns.first().map_or(0, |(_, array)| array.len()) as i64;
     let id: ArrayRef = Arc::new(Int64Array::from_iter_values(100..100 + rows));
     let columns: Vec<(&str, ArrayRef)> = std::iter::once(("event_id", id)).chain(columns).collect();
-    let metadata = HashMap::from([(GEOMETRY_KEY.into(), GEOMETRY.into()), (UNITS_KEY.into(), UNITS.into())]);
+    let metadata = HashMap::from([(GEOMETRY_KEY.into(), geometry.into()), (UNITS_KEY.into(), units.into())]);
     let fields = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true));
     let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata));
     let mut writer = EventWriter::create(path, schema.clone(), &WriterOptions::default()).unwrap();

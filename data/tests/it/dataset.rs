@@ -60,6 +60,32 @@ fn metadata_is_typed_and_shared() {
 }
 
 #[test]
+fn data_sets_whose_numbers_mean_something_else_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str, geometry: &str, units: &str| {
+        let path = folder.path().join(name);
+        let metadata = [("simile.geometry", geometry), ("simile.units", units)];
+        write(&path, &with_metadata(&showers(0, 10), &metadata), &options(Compression::SNAPPY, 300));
+        Dataset::open(&[path.display().to_string()]).unwrap()
+    };
+    let own = open("own.parquet", GEOMETRY, r#"{"incident_energy": "MeV"}"#);
+    let nested = open("nested.parquet", GEOMETRY, r#"{"photon_energy": "GeV", "other": "mm"}"#);
+    assert!(
+        own.check_alike(&own, |column| column).is_ok() && own.check_alike(&nested, |column| column).is_ok()
+    );
+    let renamed = |column| if column == "incident_energy" { "photon_energy" } else { column };
+    let message = own.check_alike(&nested, renamed).unwrap_err().to_string();
+    for part in
+        ["`incident_energy` of", "own.parquet is in MeV", "`photon_energy` of", "nested.parquet in GeV"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
+    let wider = open("wider.parquet", &GEOMETRY.replace("10.0", "20.0"), "{}");
+    let message = own.check_alike(&wider, |column| column).unwrap_err().to_string();
+    assert!(message.contains("different calorimeters") && message.contains("wider.parquet"), "{message}");
+}
+
+#[test]
 fn differing_schemas_are_refused_with_the_difference() {
     let (folder, path) = shower_file();
     let reference = path.display().to_string();
