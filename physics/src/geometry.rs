@@ -200,6 +200,21 @@ impl Geometry {
         let start = self.layers[..layer].iter().map(Layer::n_voxels).sum();
         start..start + self.layers[layer].n_voxels()
     }
+
+    /// Where a mirror through the beam axis lays sector 0 of every layer; sector k goes to this one − k, modulo `n_alpha`.
+    /// The mirror is α → −α if that lays sectors on sectors in all layers, else another that does, to a hundredth of a
+    /// sector; `None` if there is none.
+    #[must_use]
+    pub fn mirrored_first_sectors(&self) -> Option<Vec<usize>> {
+        let divided = |layer: &&Layer| layer.n_voxels() > 0 && layer.n_alpha > 1;
+        let coarsest = self.layers.iter().filter(divided).min_by_key(|layer| layer.n_alpha);
+        let own = coarsest.into_iter().flat_map(|layer| {
+            let first = 2.0 * layer.first_alpha();
+            (0..layer.n_alpha).map(move |k| first + TAU * k as f64 / layer.n_alpha as f64)
+        });
+        let mut sums_of_angles = std::iter::once(0.0).chain(own);
+        sums_of_angles.find_map(|sum| self.layers.iter().map(|layer| layer.mirrored_first(sum)).collect())
+    }
 }
 
 impl Layer {
@@ -228,17 +243,23 @@ impl Layer {
 
     /// Angles in rad of the middle of each sector (see the module's convention).
     pub fn alpha_centres(&self) -> impl Iterator<Item = f64> + '_ {
-        let sector = TAU / self.n_alpha as f64;
-        let first = self.alpha_begin.map_or(0.0, |begin| begin + 0.5 * sector);
+        let first = self.first_alpha();
         (0..self.n_alpha).map(move |k| first + TAU * k as f64 / self.n_alpha as f64)
     }
 
-    /// The sector on which α → −α lays sector 0, or the nearest to it; sector k goes to this one − k, modulo `n_alpha`.
-    #[must_use]
-    pub fn mirrored_first_sector(&self) -> usize {
+    /// Angle in rad of the middle of sector 0.
+    fn first_alpha(&self) -> f64 {
+        self.alpha_begin.map_or(0.0, |begin| begin + 0.5 * TAU / self.n_alpha as f64)
+    }
+
+    /// The sector on which α → `sum` − α lays sector 0, unless that lies between sectors.
+    fn mirrored_first(&self, sum: f64) -> Option<usize> {
+        if self.n_voxels() == 0 || self.n_alpha == 1 {
+            return Some(0);
+        }
         let sectors = self.n_alpha as f64;
-        let first = self.alpha_centres().next().unwrap_or(0.0);
-        (-2.0 * first / TAU * sectors).round().rem_euclid(sectors) as usize
+        let place = (sum - 2.0 * self.first_alpha()) / TAU * sectors;
+        ((place - place.round()).abs() < 0.01).then(|| place.round().rem_euclid(sectors) as usize)
     }
 
     /// `(r in mm, α in rad)` of the middle of each voxel, in voxel order.
@@ -276,6 +297,8 @@ impl Layer {
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::PI;
+
     use super::*;
 
     const JSON: &str = r#"{"layers":[
@@ -290,6 +313,24 @@ mod tests {
     fn fault(r_edges_mm: &[f64], n_alpha: usize, x0: [f64; 2]) -> String {
         let layers = vec![layer(&[0.0, 1.0], 1, [0.0, 1.0]), layer(r_edges_mm, n_alpha, x0)];
         Geometry::new(layers).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_mirror_lays_sectors_on_sectors_in_all_layers() {
+        let with = |sectors: [(usize, Option<f64>); 2]| {
+            let layers = sectors.map(|(n_alpha, alpha_begin)| Layer {
+                alpha_begin,
+                ..layer(&[0.0, 1.0], n_alpha, [0.0, 1.0])
+            });
+            Geometry::new(layers.to_vec()).unwrap().mirrored_first_sectors()
+        };
+        assert_eq!(with([(4, None), (6, None)]), Some(vec![0, 0]));
+        assert_eq!(with([(4, Some(-PI)), (6, Some(-PI))]), Some(vec![3, 5]));
+        assert_eq!(with([(4, Some(0.5)), (8, Some(0.5))]), Some(vec![0, 1]));
+        assert_eq!(with([(4, Some(0.5)), (1, Some(0.2))]), Some(vec![0, 0]));
+        // Sectors of one layer centred on edges of the other, and turned by a third of one.
+        assert_eq!(with([(4, Some(0.0)), (4, None)]), Some(vec![3, 0]));
+        assert_eq!(with([(4, Some(0.0)), (4, Some(TAU / 12.0))]), None);
     }
 
     #[test]

@@ -17,8 +17,9 @@
 //! a ridge without width. The y of the voxels of a layer are therefore shifted together by a small random number, of width [`SHIFT_WIDTH`], drawn afresh for
 //! each layer of each shower; the inverse uses ratios of voxels only.
 //!
-//! With `rotate`, every shower is turned by a random multiple of the angle between α sectors and mirrored at random,
-//! afresh each time, which multiplies the training sample where the distribution has this symmetry.
+//! With `rotate`, every shower is turned by a random multiple of the angle between α sectors and mirrored at random if the
+//! sectors of all layers have a mirror in common, afresh each time, which multiplies the training sample where the
+//! distribution has this symmetry.
 //!
 //! The inverse gives each layer exactly its E_i: its voxels are scaled to it, and those that this takes below t stay at t. For voxels all
 //! zero or ≥ t it undoes the forward map. A layer with E_i < t is empty; its energy, less than t, is the only one not conserved.
@@ -30,7 +31,7 @@ mod tests;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
-use simile_physics::{Geometry, Layer};
+use simile_physics::Geometry;
 
 use self::part::{Observed, Part};
 use super::error::{Fault, StepError, ValueError};
@@ -63,9 +64,9 @@ pub(super) struct LayerEnergies {
     layer_voxels: Vec<usize>,
     /// α sectors of each of these layers.
     layer_sectors: Vec<usize>,
-    /// Where mirroring lays the first sector of each of these layers. Older bundles have none: it stays.
+    /// Where mirroring lays the first sector of each of these layers, if a mirror lays sectors on sectors in all.
     #[serde(default)]
-    mirrored_first: Vec<usize>,
+    mirrored_first: Option<Vec<usize>>,
     /// Turn and mirror showers at random.
     rotate: bool,
     /// The voxels of every layer are a group.
@@ -108,13 +109,17 @@ impl LayerEnergies {
             return Err(StepError::NoEnergy);
         }
         let layers = || geometry.layers.iter().filter(|layer| layer.n_voxels() > 0);
+        let mirrored_first = geometry.mirrored_first_sectors().map(|firsts| {
+            let with_voxels = geometry.layers.iter().zip(firsts).filter(|(layer, _)| layer.n_voxels() > 0);
+            with_voxels.map(|(_, first)| first).collect()
+        });
         Ok(Self {
             incident: incident.to_owned(),
             threshold_mev: threshold_mev as f32,
             max_response: headroom as f32,
             layer_voxels: layers().map(|layer| layer.n_voxels()).collect(),
             layer_sectors: layers().map(|layer| layer.n_alpha).collect(),
-            mirrored_first: layers().map(Layer::mirrored_first_sector).collect(),
+            mirrored_first,
             rotate,
             by_layer: false,
             order: Vec::new(),
@@ -346,7 +351,7 @@ impl LayerEnergies {
         KEPT_FROM * f64::from(self.threshold_mev)
     }
 
-    /// Turns `shower` by a random number of sectors and mirrors it at random.
+    /// Turns `shower` by a random number of sectors and, where that is possible, mirrors it at random.
     fn turn(&self, shower: &[f32], turned: &mut [f32], rng: &mut dyn RngCore) {
         // Layers may differ in their number of sectors; all share the turns by this part of a circle.
         let steps = self.layer_sectors.iter().filter(|&&n| n > 1).copied().reduce(gcd).unwrap_or(1);
@@ -354,9 +359,9 @@ impl LayerEnergies {
         let mut begin = 0;
         for (layer, (&n, &sectors)) in self.layer_voxels.iter().zip(&self.layer_sectors).enumerate() {
             let n_r = n / sectors;
-            let first = self.mirrored_first.get(layer).copied().unwrap_or(0) % sectors;
+            let first = self.mirrored_first.as_ref().filter(|_| mirror).map(|firsts| firsts[layer]);
             for sector in 0..sectors {
-                let mirrored = if mirror { (first + sectors - sector) % sectors } else { sector };
+                let mirrored = first.map_or(sector, |first| (first + sectors - sector) % sectors);
                 let to = (mirrored + step * (sectors / steps.min(sectors))) % sectors;
                 let (from, to) = (begin + sector * n_r, begin + to * n_r);
                 turned[to..to + n_r].copy_from_slice(&shower[from..from + n_r]);

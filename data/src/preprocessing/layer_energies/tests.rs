@@ -107,22 +107,29 @@ fn rotation_turns_and_mirrors_all_layers_together() {
 
 #[test]
 fn sectors_that_begin_together_are_mirrored_together() {
-    let json = r#"{"layers":[
-        {"r_edges_mm":[0,1],"n_alpha":4,"alpha_begin":-3.141592653589793,"x0":[0,1]},
-        {"r_edges_mm":[0,1],"n_alpha":8,"alpha_begin":-3.141592653589793,"x0":[1,2]}]}"#;
-    let geometry = Geometry::from_json(json).unwrap();
-    let voxels = Array1::from_iter((1..=12).map(|v| v as f32)).insert_axis(Axis(0));
-    let step = LayerEnergies::new("e", 0.5, 1.2, true, &geometry, voxels.view()).unwrap();
-    for seed in 0..50 {
-        let mut turned = vec![0.0; 12];
-        step.turn(voxels.as_slice().unwrap(), &mut turned, &mut random::stream(seed, "test", 0));
-        for coarse in 0..4 {
-            // The fine sectors 2k and 2k + 1 are behind the coarse one k, wherever it lies.
-            let k = turned[coarse] as usize - 1;
-            let mut behind = [turned[4 + 2 * coarse] as usize, turned[5 + 2 * coarse] as usize];
-            behind.sort_unstable();
-            assert_eq!(behind, [5 + 2 * k, 6 + 2 * k], "seed {seed}");
+    for begin in [-std::f64::consts::PI, 0.5, 0.1] {
+        let json = format!(
+            r#"{{"layers":[
+            {{"r_edges_mm":[0,1],"n_alpha":4,"alpha_begin":{begin},"x0":[0,1]}},
+            {{"r_edges_mm":[0,1],"n_alpha":8,"alpha_begin":{begin},"x0":[1,2]}}]}}"#
+        );
+        let geometry = Geometry::from_json(&json).unwrap();
+        let voxels = Array1::from_iter((1..=12).map(|v| v as f32)).insert_axis(Axis(0));
+        let step = LayerEnergies::new("e", 0.5, 1.2, true, &geometry, voxels.view()).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..50 {
+            let mut turned = vec![0.0; 12];
+            step.turn(voxels.as_slice().unwrap(), &mut turned, &mut random::stream(seed, "test", 0));
+            for coarse in 0..4 {
+                // The fine sectors 2k and 2k + 1 are behind the coarse one k, wherever it lies.
+                let k = turned[coarse] as usize - 1;
+                let mut behind = [turned[4 + 2 * coarse] as usize, turned[5 + 2 * coarse] as usize];
+                behind.sort_unstable();
+                assert_eq!(behind, [5 + 2 * k, 6 + 2 * k], "sectors from {begin} on, seed {seed}");
+            }
+            seen.insert(turned.iter().map(|&v| v as u8).collect::<Vec<_>>());
         }
+        assert_eq!(seen.len(), 8, "four turns, each mirrored or not");
     }
 }
 
