@@ -114,7 +114,7 @@ impl Samples {
             let is_conditional = images.label.as_ref().is_some_and(|label| candidate.field(label).is_ok());
             let samples = [&reference, &candidate];
             let source = Source { config: images, samples, is_conditional, max_events: config.max_events };
-            options.images = Some(source.read(&device)?.metrics(self.seed)?);
+            options.images = Some(source.read(&device)?.metrics(&options)?);
         }
         let classifier = MlpClassifier::new(config.classifier.clone(), device);
         let classifier: Option<&dyn TwoSampleClassifier> =

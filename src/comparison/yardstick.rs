@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use simile_validation::Metrics;
+
 use crate::pipeline::{PipelineError, RunDirectory, Summary, read};
 
 /// Digits of a hash that tell files apart in a message.
@@ -40,6 +42,12 @@ impl Yardstick {
             let counted = values.filter(|(key, _)| counts(key));
             settings.extend(counted.map(|(key, value)| (format!("{table}.{key}"), value.clone())));
         }
+        // The same path may have held another classifier.
+        let classified = Metrics::read(&run.metrics())?.images.and_then(|images| images.classified);
+        if let Some(images) = settings.get_mut("validation.images").and_then(toml::Value::as_table_mut) {
+            images.remove("classifier");
+        }
+        settings.extend(classified.map(|found| ("image classifier".to_owned(), found.classifier.into())));
         Ok(Self { test_files, settings })
     }
 

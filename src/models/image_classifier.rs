@@ -2,6 +2,7 @@
 //! On disk a folder with `manifest.json` and `weights.safetensors`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
-use simile_data::{DataError, Dataset, random};
+use simile_data::{DataError, Dataset, random, sha256};
 use simile_validation::images::{Classified, accuracy, side_lengths};
 use simile_validation::metrics::Share;
 use simile_validation::plots::format::with_error;
@@ -21,6 +22,8 @@ use crate::nn::parameters::{self, ParameterError};
 use crate::tensors::{self, TensorFileError};
 use crate::training;
 
+/// Digits of a hash that tell weights apart.
+const HASH_DIGITS: usize = 12;
 /// Version of the layout of the folder.
 const FORMAT_VERSION: u32 = 1;
 /// Name of the kind in the manifest.
@@ -202,6 +205,8 @@ pub struct ClassifierManifest {
 pub struct ImageClassifier {
     /// What it is.
     pub manifest: ClassifierManifest,
+    /// What it is, and which weights it has, if they were read from a file.
+    pub name: String,
     network: LeNet,
     device: Device,
 }
@@ -332,7 +337,7 @@ impl ImageClassifier {
         let network = LeNet::train(&manifest.network, &labelled, &training, device, observer)
             .ok_or(ImageClassifierError::Diverged)?;
         manifest.seconds = start.elapsed().as_secs_f64();
-        let mut classifier = Self { manifest, network, device: device.clone() };
+        let mut classifier = Self { name: manifest.name(), manifest, network, device: device.clone() };
         classifier.test(test)?;
         Ok(classifier)
     }
@@ -403,11 +408,15 @@ impl ImageClassifier {
         }
         let weights_path = path.join(WEIGHTS);
         let (weights, _) = tensors::read(&weights_path)?;
+        let hash = File::open(&weights_path).and_then(sha256);
+        let hash =
+            hash.map_err(|source| DataError::Io { action: "read", path: weights_path.clone(), source })?;
+        let name = format!("{}, weights {}", manifest.name(), &hash[..HASH_DIGITS]);
         // Weights drawn here are replaced.
         let network = manifest.network.init(device, &mut random::stream(0, "lenet/load", 0));
         let network = parameters::load(network, weights)
             .map_err(|source| ImageClassifierError::Parameters { path: weights_path, source })?;
-        Ok(Self { manifest, network: network.valid(), device: device.clone() })
+        Ok(Self { manifest, name, network: network.valid(), device: device.clone() })
     }
 }
 

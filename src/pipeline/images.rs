@@ -5,10 +5,11 @@ use ndarray::{Array2, Axis};
 use simile_data::{DataError, Dataset};
 use simile_validation::images::{
     Classified, ClassifiedMetrics, ClassifiedSample, ImageMetrics, NearestImages, classified_metrics,
-    nearest_metrics, side_lengths,
+    nearest_metrics, random_rows, side_lengths,
 };
 use simile_validation::metrics::DistanceMetrics;
 use simile_validation::plots::format::with_error;
+use simile_validation::{ValidateOptions, check_events};
 
 use super::PipelineError;
 use crate::models::{ImageClassifier, ImageClassifierError};
@@ -76,7 +77,7 @@ impl Source<'_> {
                 let classifier = ImageClassifier::load(path, device)?;
                 classifier.check_size(size)?;
                 let found = images.pixels.each_ref().map(|pixels| classifier.classify(pixels.view()));
-                images.classified = Some((classifier.manifest.name(), found));
+                images.classified = Some((classifier.name.clone(), found));
                 classifier.manifest.labels
             }
             None => distinct(&labels),
@@ -148,13 +149,13 @@ pub(super) fn summary(found: &ClassifiedMetrics) -> String {
 }
 
 impl Images {
-    /// Looks for the nearest training images.
-    pub(crate) fn search(&mut self, train: &Dataset) -> Result<(), PipelineError> {
-        let first = |pixels: &Array2<f32>| {
-            let images = pixels.nrows().min(SEARCHED);
-            NearestImages::new(pixels.slice(ndarray::s![..images, ..]).to_owned())
+    /// Looks for the nearest training images of some.
+    pub(crate) fn search(&mut self, train: &Dataset, seed: u64) -> Result<(), PipelineError> {
+        let some = |pixels: &Array2<f32>| {
+            let rows = random_rows(pixels.nrows(), SEARCHED, seed);
+            NearestImages::new(pixels.select(Axis(0), &rows))
         };
-        let mut searches = self.pixels.each_ref().map(first);
+        let mut searches = self.pixels.each_ref().map(some);
         for events in train.scan().columns(&[&self.column]).batch_rows(BLOCK).events()? {
             let events = events?;
             let block = events.column(&self.column)?;
@@ -164,8 +165,13 @@ impl Images {
         Ok(())
     }
 
-    /// The figures.
-    pub(crate) fn metrics(&self, seed: u64) -> Result<ImageMetrics, PipelineError> {
+    /// The figures, of samples with enough images.
+    pub(crate) fn metrics(&self, options: &ValidateOptions) -> Result<ImageMetrics, PipelineError> {
+        let labels = [&options.reference_label, &options.candidate_label];
+        for (sample, images) in labels.into_iter().zip(&self.pixels) {
+            check_events(sample, images.nrows())?;
+        }
+        let seed = options.seed;
         let classified = self.classified.as_ref().map(|(name, found)| {
             let [reference, candidate] = [0, 1].map(|sample| ClassifiedSample {
                 found: &found[sample],

@@ -28,7 +28,7 @@ pub(super) fn validate(
     options.likelihood = likelihood::likelihood(run, &bundle, &reference, device)?;
     options.events = nested::compare(run)?;
     let images = read_images(run, &reference, &candidate, device)?;
-    options.images = images.as_ref().map(|images| images.metrics(options.seed)).transpose()?;
+    options.images = images.as_ref().map(|images| images.metrics(&options)).transpose()?;
     let classifier = MlpClassifier::new(config.classifier.clone(), device.clone());
     let classifier: &dyn TwoSampleClassifier = &classifier;
     let observer = std::cell::RefCell::new(observer);
@@ -71,7 +71,7 @@ pub(super) fn rehearse(run: &RunDirectory, observer: &mut dyn Observer) -> Resul
     options.likelihood = likelihood::rehearse(run, &test, observer)?;
     options.events = nested::rehearse(run)?;
     let images = read_images(run, &test, &test, &Device::flex())?;
-    options.images = images.map(|images| images.metrics(options.seed)).transpose()?;
+    options.images = images.map(|images| images.metrics(&options)).transpose()?;
     simile_validation::validate(&test, &test, &options, Some(&Undecided), &|_| ())?;
     Ok(())
 }
@@ -89,7 +89,7 @@ fn read_images(
     let samples = [reference, candidate];
     let mut images =
         Source { config, samples, is_conditional, max_events: validation.max_events }.read(device)?;
-    images.search(&prepare::open(&run.prepared(Split::Train))?)?;
+    images.search(&prepare::open(&run.prepared(Split::Train))?, run.config.seed)?;
     Ok(Some(images))
 }
 

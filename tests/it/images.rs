@@ -195,6 +195,16 @@ fn a_run_of_images_is_judged_and_shown() {
     }
     assert!(report.contains("Class accuracy") && !report.contains("figure-images_path"));
 
+    // The same path may have held another classifier.
+    let other = scratch.path().join("other");
+    crate::program::copy(&run, &other);
+    let (_, weights) = classified.classifier.split_once("weights ").unwrap();
+    let otherwise = std::fs::read_to_string(other.join("validation/metrics.json")).unwrap();
+    let otherwise = otherwise.replace(weights, "0123456789ab");
+    std::fs::write(other.join("validation/metrics.json"), otherwise).unwrap();
+    let compare = ["compare", &text(&run), &text(&other), "-o", &text(scratch.path().join("both"))];
+    refuse(scratch.path(), &compare, &["image classifier", weights, "0123456789ab"]);
+
     // Two files are judged by the same classifier.
     let settings = scratch.path().join("images.toml");
     let classifier = text(folder.join("classifier"));
@@ -250,6 +260,20 @@ fn a_run_without_labels_shows_what_it_knows() {
     ] {
         assert_eq!(plots.join(format!("{figure}.svg")).is_file(), expected, "{figure}");
     }
+}
+
+#[test]
+fn too_few_images_stop_the_run_before_training() {
+    let folder = shapes_and_classifier();
+    let scratch = tempfile::tempdir().unwrap();
+    let [path, few] = ["shapes.toml", "few.parquet"].map(|name| scratch.path().join(name));
+    shapes(&few, 1, 3);
+    let model = "kind = \"flow\"\ncouplings = 2\nwidth = 16\nhidden = 1\nbins = 4";
+    let images = format!("label = \"kind\"\nclassifier = \"{}\"", text(folder.join("classifier")));
+    let config = config(folder, model, &images).replace(&text(folder.join("test.parquet")), &text(few));
+    std::fs::write(&path, config).unwrap();
+    let run = text(scratch.path().join("run"));
+    refuse(scratch.path(), &["run", &text(&path), "--out", &run], &["the test split has 1 events", "40"]);
 }
 
 #[test]

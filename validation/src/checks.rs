@@ -7,6 +7,7 @@ use simile_physics::Geometry;
 
 use crate::error::ValidationError;
 use crate::features::{Calorimeter, Extraction};
+use crate::statistics::Grouping;
 use crate::table::Table;
 use crate::validate::ValidateOptions;
 
@@ -46,6 +47,20 @@ pub(crate) fn shower(
     }
     let calorimeter = Calorimeter::new(&geometry, options.observables, options.threshold_mev);
     Ok(Some((geometry, calorimeter)))
+}
+
+/// Events below which the groups behind errors and floors are empty.
+const MIN_EVENTS: usize = 2 * Grouping::GROUPS;
+
+/// Checks that a sample of so many events can be compared.
+///
+/// # Errors
+/// If they are too few for errors and floors.
+pub fn check_events(sample: &str, events: usize) -> Result<(), ValidationError> {
+    if events >= MIN_EVENTS {
+        return Ok(());
+    }
+    Err(ValidationError::TooFewEvents { sample: sample.to_owned(), events, needed: MIN_EVENTS })
 }
 
 /// What both samples give a unit must have the same one.

@@ -39,6 +39,7 @@ mod weights;
 
 pub use binning::{Binning, BinningRule};
 pub use c2st::{C2st, C2stError, C2stOptions, ClassifierError, Labelled, Scorer, TwoSampleClassifier, c2st};
+pub use checks::check_events;
 pub use error::ValidationError;
 pub use events::{EventMetrics, EventOptions, compare_events};
 pub use features::ObservableSet;

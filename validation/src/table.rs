@@ -3,13 +3,10 @@
 use ndarray::{Array2, ArrayView2, Axis, s};
 use simile_data::{DataError, Dataset, Events};
 
+use crate::checks::check_events;
 use crate::error::ValidationError;
 use crate::images::{ImageColumn, side_lengths};
-use crate::statistics::Grouping;
 use crate::validate::ValidateOptions;
-
-/// Events below which the groups behind errors and floors are empty.
-const MIN_EVENTS: usize = 2 * Grouping::GROUPS;
 
 /// Events of one sample in memory.
 pub(crate) struct Table {
@@ -124,9 +121,7 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self, dataset: &Dataset, options: &ValidateOptions) -> Result<Table, ValidationError> {
         let sample = self.label.to_owned();
-        if self.filled < MIN_EVENTS {
-            return Err(ValidationError::TooFewEvents { sample, events: self.filled, needed: MIN_EVENTS });
-        }
+        check_events(&sample, self.filled)?;
         let weights = self.scalar(options.weight.as_ref())?;
         let incident = self.scalar(options.incident.as_ref())?;
         let threshold = options.threshold_mev;

@@ -10,6 +10,7 @@ use linfa_linalg::LinalgError;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
+use super::random_rows;
 use crate::metrics::DistanceMetrics;
 use crate::multivariate::Sums;
 use crate::statistics::{Grouping, jackknife_error};
@@ -62,11 +63,12 @@ fn distances(
     Ok([value, floor].map(|sum| sum / SPLITS as f64))
 }
 
-/// Sums over each group of the first images of a sample.
+/// Sums over each group of so many images of a sample.
 fn of_groups(sample: &Array2<f32>, images: usize, seed: u64) -> Vec<Sums> {
-    let grouping = Grouping::new(images, seed);
+    let (grouping, rows) = (Grouping::new(images, seed), random_rows(sample.nrows(), images, seed));
     let groups = (0..GROUPS).into_par_iter().map(|group| {
-        let rows: Vec<usize> = (0..images).filter(|&i| usize::from(grouping.group(i)) == group).collect();
+        let of_group = rows.iter().enumerate().filter(|(i, _)| usize::from(grouping.group(*i)) == group);
+        let rows: Vec<usize> = of_group.map(|(_, row)| *row).collect();
         Sums::of(sample.select(Axis(0), &rows).mapv(f64::from).view())
     });
     groups.collect()
@@ -92,6 +94,15 @@ mod tests {
         // Equal samples in halves that were not generated for the same conditions: no more alike than halves of one.
         let same = frechet(&sample(2000, 0.0, 1), &sample(2000, 0.0, 1), 3).expect("finite");
         assert!((same.value - same.floor).abs() < 1e-9, "{same:?}");
+    }
+
+    /// A file may be sorted by class: only the first half is shifted here.
+    #[test]
+    fn of_a_larger_sample_images_from_all_over_it_are_taken() {
+        let sorted = ndarray::concatenate![Axis(0), sample(2000, 2.0, 1), sample(2000, 0.0, 2)];
+        let mixed = ndarray::concatenate![Axis(0), sample(1000, 2.0, 3), sample(1000, 0.0, 4)];
+        let found = frechet(&sorted, &mixed, 3).expect("finite");
+        assert!((found.value - found.floor).abs() < 4.0 * found.error.hypot(found.floor_error), "{found:?}");
     }
 
     /// The distance is the square of the shift, whose error is 2·δ·√(2/n).

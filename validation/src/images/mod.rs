@@ -9,6 +9,7 @@ mod observables;
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
+use simile_data::random;
 
 pub use self::classes::{ClassMetrics, ClassifiedMetrics, ClassifiedSample, accuracy, classified_metrics};
 pub use self::nearest::{NearestImages, NearestMetrics, nearest_metrics};
@@ -27,6 +28,18 @@ pub struct ImageColumn {
 pub fn side_lengths(given: Option<[usize; 2]>, pixels: usize) -> Option<[usize; 2]> {
     let side = pixels.isqrt();
     given.or_else(|| (side * side == pixels).then_some([side; 2]))
+}
+
+/// Rows of some `wanted` of so many images, at random and in their order: files may be sorted by class. All rows if no more
+/// are there.
+pub fn random_rows(images: usize, wanted: usize, seed: u64) -> Vec<usize> {
+    if wanted >= images {
+        return (0..images).collect();
+    }
+    let mut rng = random::stream(seed, "validation/images", 0);
+    let mut rows = rand::seq::index::sample(&mut rng, images, wanted).into_vec();
+    rows.sort_unstable();
+    rows
 }
 
 /// What a classifier makes of a sample of images.

@@ -15,7 +15,7 @@ use crate::statistics::{Grouping, jackknife_error};
 
 /// Images that are searched for together.
 const CHUNK: usize = 128;
-/// Images nearer to a training image than this share of the test images are near copies.
+/// Images as near to a training image as this share of the test images, or nearer, are near copies.
 const NEAR: f64 = 0.05;
 
 /// The nearest training image of each of some images.
@@ -76,7 +76,7 @@ pub struct NearestMetrics {
     pub images: [usize; 2],
     /// Median distance of candidates over that of the reference, whose own is 1.
     pub ratio: DistanceMetrics,
-    /// Share of candidates nearer than a twentieth of the reference is.
+    /// Share of candidates as near as the nearest twentieth of the reference is, or nearer.
     pub near_copies: Share,
     /// Both distributions.
     pub distance: FeatureMetrics,
@@ -93,7 +93,7 @@ pub fn nearest_metrics(reference: Vec<f32>, candidate: Vec<f32>, seed: u64) -> N
     };
     let ratio = |without: Option<usize>| median(1, without) / median(0, without);
     let near = quantile(samples[0].clone(), NEAR);
-    let copies = samples[1].iter().filter(|&&distance| f64::from(distance) < near).count();
+    let copies = samples[1].iter().filter(|&&distance| f64::from(distance) <= near).count();
     let feature = Feature {
         name: "nearest_training_image".into(),
         label: "Distance to the nearest training image".into(),
