@@ -123,13 +123,9 @@ impl Comparison {
         views
     }
 
-    /// Mean floor of the classifiers on a view. Runs share test events, so averaging does not shrink its error.
+    /// Mean floor of the classifiers on a view.
     fn floor(&self, view: &str) -> Option<Estimate> {
-        let floors = self.runs.iter().filter_map(|run| Some(run.classifier(view)?.floor));
-        let floors: Vec<Estimate> = floors.collect();
-        let mean = |of: fn(&Estimate) -> f64| floors.iter().map(of).sum::<f64>() / floors.len() as f64;
-        let error = mean(|floor| floor.error.powi(2)).sqrt();
-        (!floors.is_empty()).then(|| Estimate { value: mean(|floor| floor.value), error })
+        mean(self.runs.iter().filter_map(|run| Some(run.classifier(view)?.floor)))
     }
 
     fn trade_off(&self) -> TradeOff {
@@ -143,6 +139,14 @@ impl Comparison {
         };
         TradeOff { contenders: self.runs.iter().map(contender).collect(), floor: self.floor(OBSERVABLES) }
     }
+}
+
+/// Mean of floors, of which there may be none. Runs share test events, so averaging does not shrink the error.
+fn mean(floors: impl Iterator<Item = Estimate>) -> Option<Estimate> {
+    let floors: Vec<Estimate> = floors.collect();
+    let mean = |of: fn(&Estimate) -> f64| floors.iter().map(of).sum::<f64>() / floors.len() as f64;
+    let error = mean(|floor| floor.error.powi(2)).sqrt();
+    (!floors.is_empty()).then(|| Estimate { value: mean(|floor| floor.value), error })
 }
 
 /// Opens a run whose validation has finished.

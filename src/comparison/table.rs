@@ -4,7 +4,7 @@ use simile_validation::Verdict;
 use simile_validation::metrics::{Estimate, LikelihoodMetrics};
 use simile_validation::plots::format::{count, significant, with_error};
 
-use super::{Comparison, DeviationRecord, RunRecord};
+use super::{Comparison, DeviationRecord, RunRecord, mean};
 use crate::pipeline::duration;
 use crate::sampling::Rate;
 
@@ -158,7 +158,7 @@ impl Comparison {
 
     /// Fréchet distance and class accuracy of images; none where no run has them.
     fn images(&self) -> Option<Column> {
-        let floor = self.runs.iter().find_map(|run| Some(estimate(run.images?.floor)))?;
+        let floor = estimate(mean(self.runs.iter().filter_map(|run| Some(run.images?.floor)))?);
         let mut column = self.column("FID LeNet", &floor, |run| {
             run.images.map_or(NOTHING.into(), |images| estimate(images.fid))
         });

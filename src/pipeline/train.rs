@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use burn::tensor::Device;
+use rand::Rng;
 use simile_data::{DataError, Dataset, Events, Preprocessing, Split, random};
 
 use super::{Observer, PipelineError, RunDirectory, Summary, create_parent, prepare, read};
@@ -77,7 +78,7 @@ pub(super) fn train(
     Ok(bundle::save(&run.model(), &manifest, &preprocessing, &trained.weights, efficiency.as_ref())?)
 }
 
-/// The efficiency is learnt from this number of objects at most, taken at equal steps from all, since they are held in memory.
+/// The efficiency is learnt from about this number of objects at most, since they are held in memory.
 const MOST_OBJECTS: u64 = 2_000_000;
 
 /// Learns which objects are found, where the configuration asks for it.
@@ -88,16 +89,18 @@ fn efficiency(
 ) -> Result<Option<Efficiency>, PipelineError> {
     let Some(config) = &run.config.efficiency else { return Ok(None) };
     let all = prepare::open(&run.efficiency())?;
-    let step = all.num_rows().div_ceil(MOST_OBJECTS).max(1);
+    let (share, seed) = (MOST_OBJECTS as f64 / all.num_rows() as f64, run.config.seed);
+    // At random: the objects of an event come in an order.
+    let is_taken = |row: u64| share >= 1.0 || random::stream(seed, "train/efficiency", row).gen_bool(share);
     let some = |block: Events| {
-        let taken: Vec<usize> = (0..block.len()).filter(|&i| block.rows[i].is_multiple_of(step)).collect();
+        let taken: Vec<usize> = (0..block.len()).filter(|&i| is_taken(block.rows[i])).collect();
         block.select_rows(&taken)
     };
     let blocks: Result<Vec<Events>, DataError> = all.scan().events()?.map(|block| block.map(some)).collect();
     let objects = Events::concat(&blocks?)?;
     let condition = preprocessing.condition(&objects)?;
     let found = objects.column(&config.found)?.column(0).to_owned();
-    let efficiency = Efficiency::fit(config, &condition, &found, run.config.seed, device);
+    let efficiency = Efficiency::fit(config, &condition, &found, seed, device);
     efficiency.map(Some).map_err(|error| PipelineError::Efficiency(error.to_string()))
 }
 
