@@ -257,6 +257,10 @@ impl Surrogate for Autoencoder {
         self.mixture.noise_width() - 1
     }
 
+    fn is_latent_noise(&self) -> bool {
+        false
+    }
+
     fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         self.decode(latent, condition)
     }

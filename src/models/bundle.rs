@@ -143,6 +143,9 @@ pub trait Generator: Send + Sync {
     /// See [`Surrogate::latent_width`].
     fn latent_width(&self) -> usize;
 
+    /// See [`Surrogate::is_latent_noise`].
+    fn is_latent_noise(&self) -> bool;
+
     /// See [`Surrogate::decode`].
     fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2>;
 
@@ -186,6 +189,10 @@ impl<M: Surrogate + Send + Sync> Generator for M {
 
     fn latent_width(&self) -> usize {
         Surrogate::latent_width(self)
+    }
+
+    fn is_latent_noise(&self) -> bool {
+        Surrogate::is_latent_noise(self)
     }
 
     fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {

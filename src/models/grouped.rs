@@ -154,6 +154,10 @@ impl<M: Surrogate> Surrogate for Grouped<M> {
         self.groups.iter().map(Surrogate::latent_width).sum()
     }
 
+    fn is_latent_noise(&self) -> bool {
+        self.groups.iter().all(Surrogate::is_latent_noise)
+    }
+
     fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         self.in_turn(latent, condition, M::latent_width, M::decode)
     }

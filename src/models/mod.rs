@@ -300,6 +300,11 @@ pub trait Surrogate: Module + ModuleDisplay {
         self.noise_width()
     }
 
+    /// Whether latents are the noise, rather than codes.
+    fn is_latent_noise(&self) -> bool {
+        true
+    }
+
     /// The most typical target `[batch, targets]` of latents `[batch, latent_width]` and conditions.
     fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         self.generate(latent, condition)

@@ -333,6 +333,10 @@ impl Surrogate for Vae {
         self.config.latents
     }
 
+    fn is_latent_noise(&self) -> bool {
+        false
+    }
+
     fn decode(&self, latent: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
         self.observe(self.decode(latent, condition), None)
     }

@@ -1,8 +1,8 @@
 //! Sheets of images for the report: samples, classes, reconstructions, nearest training images, ways through the latent
 //! space, and ways from noise to image.
 //!
-//! Latents of two images are joined by a straight line in the code of an autoencoder, and on the sphere where the latent is
-//! standard normal (White 2016, arXiv:1609.04468).
+//! Latents of two images are joined by a straight line between codes, and on the sphere where the latent is the noise (White
+//! 2016, arXiv:1609.04468).
 
 mod latent;
 mod sheets;

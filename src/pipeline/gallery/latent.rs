@@ -53,11 +53,11 @@ impl Gallery<'_> {
         let is_encoded = encoded.is_some();
         let (a, b) = encoded.unwrap_or_else(|| (self.noise(from.len(), 2), self.noise(from.len(), 3)));
         let (a, b) = (matrix(a), matrix(b));
-        let straight = self.bundle.generator.latent_width() != self.bundle.generator.noise_width();
+        let is_noise = self.bundle.generator.is_latent_noise();
         let mut columns: Vec<Array2<f32>> = Vec::new();
         for step in 0..=STEPS {
             let t = step as f32 / STEPS as f32;
-            let latent = if straight { &a * (1.0 - t) + &b * t } else { on_sphere(&a, &b, t) };
+            let latent = if is_noise { on_sphere(&a, &b, t) } else { &a * (1.0 - t) + &b * t };
             let condition = self.condition(&from)? * (1.0 - t) + self.condition(&to)? * t;
             let target = self.bundle.generator.decode(tensor(&latent, self.device), condition);
             columns.push(self.pixels(target, &from)?);
@@ -80,7 +80,7 @@ impl Gallery<'_> {
         } else {
             "two points of noise"
         };
-        let line = if straight { "straight" } else { "spherical" };
+        let line = if is_noise { "spherical" } else { "straight" };
         Ok(ImageSheet {
             name: "images_interpolation".into(),
             title: "Between two images".into(),
