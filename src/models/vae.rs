@@ -253,22 +253,21 @@ impl Vae {
         }
     }
 
-    /// KL(q ‖ p) of every event `[batch, 1]`: for a standard normal prior by formula, with free bits for every latent
-    /// (on its mean over the batch), else estimated from the drawn z, with free bits in all.
+    /// KL(q ‖ p) of every event: for a standard normal prior by formula, of every latent `[batch, latents]`, else estimated
+    /// from the drawn z, of all `[batch, 1]`.
     fn divergence(&self, batch: &Batch, code: &Code, latent: &Tensor<2>, pull: &Tensor<2>) -> Tensor<2> {
-        let free = self.config.free_bits;
         if self.prior.is_some() {
             let log_code = log_standard_normal(pull.clone()) - code.log_sigma.clone().sum_dim(1);
-            let divergence = log_code - self.log_prior(latent.clone(), batch.condition.clone());
-            return if free > 0.0 {
-                at_least(divergence, free * self.config.latents as f64)
-            } else {
-                divergence
-            };
+            return log_code - self.log_prior(latent.clone(), batch.condition.clone());
         }
         let variance = (code.log_sigma.clone() * 2.0).exp();
-        let each = (code.mean.clone().square() + variance - code.log_sigma.clone() * 2.0 - 1.0) * 0.5;
-        if free > 0.0 { at_least(each, free).sum_dim(1) } else { each.sum_dim(1) }
+        (code.mean.clone().square() + variance - code.log_sigma.clone() * 2.0 - 1.0) * 0.5
+    }
+
+    /// What the divergence costs beyond the free bits, which are those of each of its columns.
+    fn beyond_free_bits(&self, divergence: Tensor<2>) -> Tensor<2> {
+        let free = self.config.free_bits * (self.config.latents / divergence.dims()[1]) as f64;
+        if free > 0.0 { at_least(divergence, free) } else { divergence }
     }
 
     fn beta(&self, epoch: usize) -> f64 {
@@ -303,8 +302,10 @@ impl Surrogate for Vae {
         let latent = code.mean.clone() + code.log_sigma.clone().exp() * pull.clone();
         let decoded = self.decode(latent.clone(), batch.condition.clone());
         let reconstruction = batch.mean(self.log_likelihood(batch.target.clone(), decoded));
-        let divergence = batch.mean(self.divergence(batch, &code, &latent, &pull));
-        let elbo = reconstruction.clone() - divergence.clone() * self.beta(step.epoch);
+        let divergence = self.divergence(batch, &code, &latent, &pull);
+        let cost = batch.mean(self.beyond_free_bits(divergence.clone()).sum_dim(1));
+        let elbo = reconstruction.clone() - cost * self.beta(step.epoch);
+        let divergence = batch.mean(divergence.sum_dim(1));
         Loss::of(elbo / -(self.targets as f64))
             .with("log p(x|z) per dimension", reconstruction.detach() / self.targets as f64)
             .with("KL divergence per dimension", divergence.detach() / self.targets as f64)

@@ -63,6 +63,26 @@ fn the_importance_weighted_estimate_finds_the_density_of_a_linear_model() {
     }
 }
 
+/// A code that says less than the free bits costs as much as they are, and what is watched is what it says.
+#[test]
+fn free_bits_are_a_floor_of_the_cost_but_not_of_the_divergence_shown() {
+    let device = Device::flex();
+    let batch = Batch::new(Tensor::ones([64, SPACE.targets], &device), Tensor::zeros([64, 1], &device));
+    for prior in [None, Some(FlowConfig { couplings: 2, width: 8, bins: 4, ..FlowConfig::default() })] {
+        let [plain, free] = [0.0, 5.0].map(|free_bits| {
+            let config = VaeConfig { latents: 2, free_bits, prior: prior.clone(), ..VaeConfig::default() };
+            let model = config.init(SPACE, &device, &mut init_rng());
+            let rng = &mut random::stream(1, "test/free", 0);
+            let loss = model.loss(&batch, Step { number: 0, epoch: usize::MAX }, rng);
+            let [_, (_, divergence)] = &loss.figures[..] else { panic!("two figures") };
+            [loss.value, divergence.clone()].map(|figure| figure.into_scalar::<f32>())
+        });
+        assert!(plain[1] == free[1] && plain[1] > 0.0 && plain[1] < 1.0, "{plain:?} {free:?}");
+        let cost = free[0] - (plain[0] - plain[1]);
+        assert!((cost - 10.0 / SPACE.targets as f32).abs() < 1e-5, "{plain:?} {free:?}");
+    }
+}
+
 /// Bernoulli targets come out as 0 and 1, as often as the decoder says.
 #[test]
 fn bernoulli_targets_are_drawn_with_their_probability() {
